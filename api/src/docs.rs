@@ -1,0 +1,110 @@
+//! The OpenAPI document: drawn from the routes, completed with what is true of all of them.
+
+use utoipa::{
+    Modify, OpenApi,
+    openapi::{
+        self, ContentBuilder, RefOr, Response, ResponseBuilder,
+        path::{Operation, ParameterIn},
+        security::{Http, HttpAuthScheme, SecurityScheme},
+    },
+};
+
+use crate::edge::error::{ErrorBody, ErrorDetail};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "HumanChat API",
+        description = "People find people to talk with: free, paid or for charity.\n\n\
+            Ids are opaque strings. Times are RFC 3339 in UTC with milliseconds; `timestamp` is milliseconds since the epoch. \
+            Errors come as `{\"error\": {\"code\", \"message\", \"details\"}}`; codes are stable. Bodies are closed: an unknown field is 422. \
+            Every answer has `X-Request-Id`. POSTs that create take `Idempotency-Key`: the first reply again, for 24 hours.",
+        license(name = "MIT", identifier = "MIT")
+    ),
+    components(schemas(ErrorBody, ErrorDetail)),
+    security(("bearer" = [])),
+    modifiers(&Bearer),
+    tags(
+        (name = "Authentication", description = "Signing up, signing in, staying signed in"),
+        (name = "Users", description = "Profiles, search, presence"),
+        (name = "Conversations", description = "Conversations and their messages"),
+        (name = "Invites", description = "Talking at once"),
+        (name = "Sessions", description = "Live talks"),
+        (name = "Sockets", description = "Realtime: `subscribe` to `conversation:{id}`, `sessions:{userId}`, `status:{userId}`, `notifications:{userId}`"),
+        (name = "Operation", description = "Health"),
+    )
+)]
+pub(crate) struct Document;
+
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, document: &mut openapi::OpenApi) {
+        let components = document.components.get_or_insert_default();
+        let mut http = Http::new(HttpAuthScheme::Bearer);
+        http.bearer_format = Some("JWT".to_owned());
+        components.add_security_scheme("bearer", SecurityScheme::Http(http));
+    }
+}
+
+/// Adds to every operation the errors it can end in because of what it is: signed in, with a body,
+/// with an id in its path.
+pub(crate) fn complete(mut document: openapi::OpenApi) -> openapi::OpenApi {
+    for item in document.paths.paths.values_mut() {
+        let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
+        for operation in operations.into_iter().flatten() {
+            complete_operation(operation);
+        }
+    }
+    document
+}
+
+fn complete_operation(operation: &mut Operation) {
+    let is_open = operation.security.as_ref().is_some_and(|security| security.len() == 1);
+    let has_body = operation.request_body.is_some();
+    let parameters = operation.parameters.as_deref().unwrap_or_default();
+    let has = |place: ParameterIn| {
+        parameters.iter().any(|parameter| matches!(parameter, RefOr::T(parameter) if parameter.parameter_in == place))
+    };
+    let (has_query, has_id) = (has(ParameterIn::Query), has(ParameterIn::Path));
+    let common = [
+        (has_body || has_query, "400", "`malformed_request`"),
+        (!is_open, "401", "`unauthenticated`, `token_expired`"),
+        (has_id, "404", "`resource_not_found`: missing, or not the caller's"),
+        (has_body, "413", "`payload_too_large`: over 64 KiB"),
+        (has_body, "415", "`unsupported_media_type`"),
+        (has_body, "422", "`validation_failed` with `details.fields`"),
+        (true, "500", "`internal_error`"),
+        (true, "503", "`service_unavailable`, with `Retry-After`"),
+    ];
+    let responses = &mut operation.responses.responses;
+    for (_, status, description) in common.into_iter().filter(|(applies, ..)| *applies) {
+        let described = || ResponseBuilder::new().description(description).build();
+        responses.entry(status.to_owned()).or_insert_with(|| RefOr::T(described()));
+    }
+    for (status, response) in responses.iter_mut() {
+        if let RefOr::T(response) = response {
+            complete_response(status, response);
+        }
+    }
+}
+
+fn complete_response(status: &str, response: &mut Response) {
+    if response.description.is_empty() {
+        status_text(status).clone_into(&mut response.description);
+    }
+    if status.starts_with(['4', '5']) && response.content.is_empty() {
+        let schema = openapi::Ref::from_schema_name("ErrorBody");
+        let content = ContentBuilder::new().schema(Some(RefOr::Ref(schema))).build();
+        response.content.insert("application/json".to_owned(), RefOr::T(content));
+    }
+}
+
+fn status_text(status: &str) -> &'static str {
+    status
+        .parse::<u16>()
+        .ok()
+        .and_then(|status| axum::http::StatusCode::from_u16(status).ok())
+        .and_then(|status| status.canonical_reason())
+        .unwrap_or("Answer")
+}

@@ -1,0 +1,181 @@
+//! JSON bodies: closed, checked, and refused with the field named.
+
+use std::collections::BTreeMap;
+
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, Request},
+    http::{
+        HeaderMap, StatusCode,
+        header::{CONTENT_ENCODING, CONTENT_TYPE},
+    },
+};
+use garde::{Unvalidated, Valid, Validate};
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+
+use super::error::ApiError;
+use crate::App;
+
+/// A valid body of a request that needs no caller.
+pub(crate) struct Body<T>(pub Valid<T>);
+
+impl<T> FromRequest<App> for Body<T>
+where
+    T: DeserializeOwned + Validate<Context = ()>,
+{
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+        let headers = request.headers().clone();
+        let bytes = read(request, app).await?;
+        parse(&headers, &bytes).map(Self)
+    }
+}
+
+/// Reads a body of at most 64 KiB.
+pub(crate) async fn read(request: Request, app: &App) -> Result<Bytes, ApiError> {
+    Bytes::from_request(request, app).await.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "the body is larger than 64 KiB")
+        }
+        _ => ApiError::malformed("the body could not be read to its end"),
+    })
+}
+
+/// Reads and checks a body. An empty one counts as `{}`, so that what is missing gets named.
+pub(crate) fn parse<T>(headers: &HeaderMap, bytes: &[u8]) -> Result<Valid<T>, ApiError>
+where
+    T: DeserializeOwned + Validate<Context = ()>,
+{
+    let bytes = if bytes.is_empty() {
+        b"{}"
+    } else {
+        check_media_type(headers)?;
+        bytes
+    };
+    if bytes.starts_with(b"[") {
+        // serde would take an array for a struct, field by field.
+        return Err(one("body", "must be an object".to_owned()));
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value: T = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        let error = error.into_inner();
+        match error.classify() {
+            Category::Data => one(if path == "." { "body" } else { &path }, without_position(&error)),
+            Category::Syntax | Category::Eof | Category::Io => {
+                ApiError::malformed(format!("the body is not JSON: {error}"))
+            }
+        }
+    })?;
+    deserializer.end().map_err(|error| ApiError::malformed(format!("the body is not JSON: {error}")))?;
+    Unvalidated::new(value).validate().map_err(|report| {
+        let fields = report.iter().map(|(path, error)| (camel_case(&path.to_string()), error.to_string()));
+        ApiError::invalid(fields.collect())
+    })
+}
+
+fn one(field: &str, reason: String) -> ApiError {
+    ApiError::invalid(BTreeMap::from([(field.to_owned(), reason)]))
+}
+
+fn check_media_type(headers: &HeaderMap) -> Result<(), ApiError> {
+    let refused =
+        |message: &str| Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message));
+    let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let is_json = essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
+    if !is_json {
+        return refused("send Content-Type: application/json");
+    }
+    match headers.get(CONTENT_ENCODING) {
+        Some(encoding) if encoding.as_bytes() != b"identity" => refused("send the body without Content-Encoding"),
+        _ => Ok(()),
+    }
+}
+
+/// serde_json ends its messages with "at line 1 column 9", which helps nobody here.
+fn without_position(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.split(" at line ").next().unwrap_or(&text).to_owned()
+}
+
+/// Field names as clients know them: `attachments[0].mime_type` becomes `attachments[0].mimeType`.
+fn camel_case(path: &str) -> String {
+    let mut result = String::with_capacity(path.len());
+    let mut upper = false;
+    for c in path.chars() {
+        if c == '_' {
+            upper = true;
+        } else if upper {
+            result.extend(c.to_uppercase());
+            upper = false;
+        } else {
+            result.push(c);
+        }
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize, Validate)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    struct Thing {
+        #[garde(range(max = 5))]
+        first_number: i64,
+        #[garde(dive)]
+        #[serde(default)]
+        inner_things: Vec<Inner>,
+    }
+
+    #[derive(Debug, Deserialize, Validate)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    struct Inner {
+        #[garde(length(max = 3))]
+        short_text: String,
+    }
+
+    fn read(body: &str) -> Result<Valid<Thing>, (u16, String)> {
+        let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
+        parse(&headers, body.as_bytes()).map_err(|error: ApiError| {
+            let fields = error.body().error.details.get("fields").and_then(|fields| fields.as_object()).cloned();
+            (error.status().as_u16(), fields.unwrap_or_default().keys().cloned().collect::<Vec<_>>().join(","))
+        })
+    }
+
+    #[test]
+    fn the_wrong_field_is_named() {
+        assert!(read(r#"{"firstNumber": 5, "innerThings": [{"shortText": "abc"}]}"#).is_ok());
+        for (body, status, fields) in [
+            ("", 422, "body"),
+            ("{}", 422, "body"),
+            (r#"{"firstNumber": 6}"#, 422, "firstNumber"),
+            (r#"{"firstNumber": "1"}"#, 422, "firstNumber"),
+            (r#"{"firstNumber": 1, "secret": 1}"#, 422, "secret"),
+            (r#"{"firstNumber": 1, "firstNumber": 2}"#, 422, "firstNumber"),
+            (r#"{"firstNumber": 9223372036854775808}"#, 422, "firstNumber"),
+            (r#"{"firstNumber": -0}"#, 422, "firstNumber"),
+            (
+                r#"{"firstNumber": 9, "innerThings": [{"shortText": "abcd"}]}"#,
+                422,
+                "firstNumber,innerThings[0].shortText",
+            ),
+            (r#"{"firstNumber": 1, "innerThings": [{"short_text": "a"}]}"#, 422, "innerThings[0].short_text"),
+            ("[1]", 422, "body"),
+            ("null", 422, "body"),
+            (r#"{"firstNumber": 1e309}"#, 400, ""),
+            (r#"{"firstNumber": 1"#, 400, ""),
+            (r#"{"firstNumber": 1} x"#, 400, ""),
+            (r#"{"innerThings": [{"shortText": "\ud800"}]}"#, 400, ""),
+        ] {
+            assert_eq!(read(body).unwrap_err(), (status, fields.to_owned()), "{body}");
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Who asks: a bearer token, and whether its login still lives.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use axum::{
+    extract::FromRequestParts,
+    http::{header::AUTHORIZATION, request::Parts},
+};
+use humanchat_domain::{
+    Store,
+    auth::{self, Authority, Role},
+    error::Result,
+    id::{LoginId, UserId},
+};
+
+use super::error::ApiError;
+use crate::App;
+
+/// How long a login's authority may be remembered: what was revoked ends within five seconds.
+const FRESH: Duration = Duration::from_secs(3);
+/// Beyond this many remembered logins, stale ones are thrown out.
+const CROWD: usize = 10_000;
+
+/// The signed-in user a request comes from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Caller {
+    pub user_id: UserId,
+    pub login_id: LoginId,
+    #[expect(dead_code, reason = "staff routes read it")]
+    pub role: Role,
+}
+
+impl FromRequestParts<App> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let header = parts.headers.get(AUTHORIZATION).ok_or_else(ApiError::unauthenticated)?;
+        let token = header.to_str().ok().and_then(bearer).ok_or_else(ApiError::unauthenticated)?;
+        app.authenticate(token).await
+    }
+}
+
+/// The token of an `Authorization` header.
+pub(crate) fn bearer(header: &str) -> Option<&str> {
+    let (scheme, token) = header.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+impl App {
+    /// Checks a token, and that its login may still do anything.
+    pub(crate) async fn authenticate(&self, token: &str) -> Result<Caller, ApiError> {
+        let token = self.store.verify_token(token)?;
+        self.caller_of(token.login_id).await
+    }
+
+    /// The caller a living login stands for.
+    pub(crate) async fn caller_of(&self, login_id: LoginId) -> Result<Caller, ApiError> {
+        let authority = self.authorities.of(&self.store, login_id).await?.ok_or_else(ApiError::unauthenticated)?;
+        Ok(Caller { user_id: authority.user_id, login_id, role: authority.role })
+    }
+}
+
+/// Remembers for a moment what logins may do.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Authorities(Arc<Mutex<HashMap<LoginId, (Instant, Authority)>>>);
+
+impl Authorities {
+    async fn of(&self, store: &Store, login_id: LoginId) -> Result<Option<Authority>> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&login_id).copied();
+        if let Some((at, authority)) = known
+            && at.elapsed() < FRESH
+        {
+            return Ok(Some(authority));
+        }
+        let at = Instant::now();
+        let authority = auth::authorities(store, &[login_id]).await?.pop().map(|(_, authority)| authority);
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= CROWD {
+            known.retain(|_, (at, _)| at.elapsed() < FRESH);
+        }
+        match authority {
+            Some(authority) => drop(known.insert(login_id, (at, authority))),
+            None => drop(known.remove(&login_id)),
+        }
+        Ok(authority)
+    }
+
+    /// Forgets a login, so that its end shows at once in this process.
+    pub(crate) fn forget(&self, login_id: LoginId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&login_id);
+    }
+}

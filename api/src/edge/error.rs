@@ -1,0 +1,176 @@
+//! The error envelope: which refusal has which status and code.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header::RETRY_AFTER},
+    response::{IntoResponse, Response},
+};
+use humanchat_domain::error::{Error, Refusal};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+
+/// What a client is told when something did not happen.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub(crate) struct ErrorBody {
+    /// The one error.
+    pub error: ErrorDetail,
+}
+
+/// What went wrong.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub(crate) struct ErrorDetail {
+    /// Stable: one per cause.
+    #[schema(value_type = String, example = "resource_not_found")]
+    pub code: Cow<'static, str>,
+    /// For people; may change.
+    #[schema(example = "conversation not found")]
+    pub message: String,
+    /// More by code: `fields` (field to reason) for `validation_failed`, `status` for
+    /// `invite_resolved`.
+    #[schema(value_type = Object)]
+    pub details: Map<String, Value>,
+}
+
+/// An answer that says no.
+#[derive(Debug, Clone)]
+pub(crate) struct ApiError {
+    status: StatusCode,
+    body: ErrorBody,
+    retry_after_secs: Option<u32>,
+}
+
+impl ApiError {
+    pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        let error = ErrorDetail { code: Cow::Borrowed(code), message: message.into(), details: Map::new() };
+        Self { status, body: ErrorBody { error }, retry_after_secs: None }
+    }
+
+    pub(crate) fn malformed(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "malformed_request", message)
+    }
+
+    pub(crate) fn unauthenticated() -> Self {
+        Refusal::Unauthenticated.into()
+    }
+
+    pub(crate) fn forbidden(message: &str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", message)
+    }
+
+    pub(crate) fn not_found(what: &'static str) -> Self {
+        Refusal::NotFound(what).into()
+    }
+
+    pub(crate) fn invalid(fields: BTreeMap<String, String>) -> Self {
+        Refusal::Invalid(fields).into()
+    }
+
+    pub(crate) fn internal() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "something went wrong on our side")
+    }
+
+    pub(crate) fn unavailable(message: &str) -> Self {
+        let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable", message);
+        error.retry_after_secs = Some(1);
+        error
+    }
+
+    fn with_detail(mut self, name: &str, value: Value) -> Self {
+        self.body.error.details.insert(name.to_owned(), value);
+        self
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub(crate) fn code(&self) -> &str {
+        &self.body.error.code
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.body.error.message
+    }
+
+    pub(crate) fn body(&self) -> &ErrorBody {
+        &self.body
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, Json(self.body)).into_response();
+        if let Some(seconds) = self.retry_after_secs {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        use StatusCode as S;
+        let (status, code) = match &refusal {
+            Refusal::NotFound(_) => (S::NOT_FOUND, "resource_not_found"),
+            Refusal::Forbidden(_) => (S::FORBIDDEN, "forbidden"),
+            Refusal::Invalid(_) => (S::UNPROCESSABLE_ENTITY, "validation_failed"),
+            Refusal::BadCursor => (S::BAD_REQUEST, "malformed_request"),
+            Refusal::EmailTaken => (S::CONFLICT, "email_taken"),
+            Refusal::InvalidCredentials => (S::UNAUTHORIZED, "invalid_credentials"),
+            Refusal::Unauthenticated => (S::UNAUTHORIZED, "unauthenticated"),
+            Refusal::TokenExpired => (S::UNAUTHORIZED, "token_expired"),
+            Refusal::LinkExpired => (S::GONE, "link_expired"),
+            Refusal::InviteResolved(_) => (S::CONFLICT, "invite_resolved"),
+            Refusal::InviteExpired => (S::GONE, "invite_expired"),
+            Refusal::HostBusy => (S::CONFLICT, "host_busy"),
+            Refusal::RequesterBusy => (S::CONFLICT, "requester_busy"),
+            Refusal::RequestRequired => (S::CONFLICT, "request_required"),
+            Refusal::InvalidTransition(_) => (S::CONFLICT, "invalid_transition"),
+            Refusal::IdempotencyKeyReused => (S::UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
+            Refusal::IdempotencyInFlight => (S::CONFLICT, "idempotency_in_flight"),
+            Refusal::Unavailable(_) => return Self::unavailable(&refusal.to_string()),
+        };
+        let error = Self::new(status, code, refusal.to_string());
+        match refusal {
+            Refusal::Invalid(fields) => error.with_detail("fields", json!(fields)),
+            Refusal::InviteResolved(status) => error.with_detail("status", json!(status)),
+            _ => error,
+        }
+    }
+}
+
+impl From<Error> for ApiError {
+    /// The boundary where a failure is logged, once, with its whole chain; the client learns
+    /// nothing of the inside.
+    fn from(error: Error) -> Self {
+        if let Error::Refused(refusal) = error {
+            return refusal.into();
+        }
+        if error.is_bad_text() {
+            return Self::invalid(BTreeMap::from([(
+                "body".to_owned(),
+                "contains text that can't be stored".to_owned(),
+            )]));
+        }
+        let chain = chain(&error);
+        if error.is_unavailable() {
+            tracing::warn!(error = chain, "the database is not available");
+            return Self::unavailable("the service is not available right now");
+        }
+        tracing::error!(error = chain, "a request failed");
+        Self::internal()
+    }
+}
+
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}

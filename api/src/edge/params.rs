@@ -1,0 +1,80 @@
+//! Ids in paths, and paging in queries.
+
+use axum::{
+    extract::{FromRequestParts, Query, RawPathParams},
+    http::request::Parts,
+};
+use humanchat_domain::cursor::Window;
+use serde::{Deserialize, de::DeserializeOwned};
+use utoipa::IntoParams;
+
+use super::error::ApiError;
+use crate::App;
+
+/// The id in a path. Text that is no such id is an id that doesn't exist.
+pub(crate) struct PathId<T>(pub T);
+
+impl<T: std::str::FromStr + Named> FromRequestParts<App> for PathId<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let missing = || ApiError::not_found(T::WHAT);
+        let params = RawPathParams::from_request_parts(parts, app).await.map_err(|_| missing())?;
+        let id = params.iter().next().and_then(|(_, text)| text.parse().ok());
+        id.map(Self).ok_or_else(missing)
+    }
+}
+
+/// What an id's bearer is called in messages.
+pub(crate) trait Named {
+    const WHAT: &'static str;
+}
+
+macro_rules! named {
+    ($($id:ident = $what:literal),+ $(,)?) => {
+        $(impl Named for humanchat_domain::id::$id { const WHAT: &'static str = $what; })+
+    };
+}
+
+named!(UserId = "user", ConversationId = "conversation", InviteId = "invite", SessionId = "session");
+
+/// A query string; what can't be read is 400.
+pub(crate) struct Params<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequestParts<App> for Params<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let query = Query::from_request_parts(parts, app).await;
+        query
+            .map(|Query(value)| Self(value))
+            .map_err(|error| ApiError::malformed(format!("the query can't be read: {}", error.body_text())))
+    }
+}
+
+/// Which page of a list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Paging {
+    /// Where the former page ended: its `nextCursor`.
+    cursor: Option<String>,
+    /// How many rows, 1–100.
+    #[serde(default = "twenty", deserialize_with = "one_to_hundred")]
+    #[param(minimum = 1, maximum = 100, default = 20)]
+    limit: u8,
+}
+
+impl Paging {
+    pub(crate) fn window(&self) -> Window<'_> {
+        Window { cursor: self.cursor.as_deref(), limit: self.limit }
+    }
+}
+
+fn twenty() -> u8 {
+    20
+}
+
+fn one_to_hundred<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u8, D::Error> {
+    let limit = u8::deserialize(deserializer)?;
+    if (1..=100).contains(&limit) { Ok(limit) } else { Err(serde::de::Error::custom("limit must be 1 to 100")) }
+}

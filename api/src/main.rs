@@ -1,0 +1,122 @@
+//! `humanchat-api`: serves HTTP and sockets, migrates the database, or prints the OpenAPI document.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use humanchat_api::App;
+use humanchat_domain::{Store, clock::Clock, config::Settings, logging};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// HumanChat's HTTP and socket server. Settings come from the environment and from `.env`.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve HTTP and sockets on BIND_ADDR.
+    Serve,
+    /// Bring the database's schema up to this program's.
+    Migrate,
+    /// Print the OpenAPI document as YAML.
+    Openapi,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let command = Arguments::parse().command;
+    if matches!(command, Command::Openapi) {
+        return print_openapi();
+    }
+    let settings = match Settings::from_env() {
+        Ok(settings) => settings,
+        Err(error) => return refuse(&error),
+    };
+    if let Err(error) = logging::init(&settings) {
+        return refuse(&error);
+    }
+    // Fails only where one is installed already, and then it is this one.
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let store = match Store::open(settings, Clock::System) {
+        Ok(store) => store,
+        Err(error) => return refuse(&error),
+    };
+    let result = match command {
+        Command::Migrate => migrate(&store).await,
+        Command::Serve | Command::Openapi => serve(store).await,
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "stopped");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// One clear line, before anything starts.
+fn refuse(error: &dyn std::fmt::Display) -> ExitCode {
+    eprintln!("humanchat-api: {error}");
+    ExitCode::from(2)
+}
+
+fn print_openapi() -> ExitCode {
+    match humanchat_api::openapi().to_yaml() {
+        Ok(yaml) => {
+            print!("{yaml}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => refuse(&error),
+    }
+}
+
+async fn migrate(store: &Store) -> anyhow::Result<()> {
+    store.migrate().await.context("the database could not be migrated")?;
+    tracing::info!("the database is up to date");
+    Ok(())
+}
+
+async fn serve(store: Store) -> anyhow::Result<()> {
+    let address = store.settings().bind_addr;
+    let listener = TcpListener::bind(address).await.with_context(|| format!("can't listen on {address}"))?;
+    if !store.bus().is_shared() {
+        tracing::warn!("no REDIS_URL: realtime works inside this process only; run no second one");
+    }
+    let app = App::start(store)?;
+    let router = humanchat_api::router(app.clone())?;
+    tracing::info!(%address, "listening");
+    let stop = app.clone();
+    axum::serve(listener, router)
+        .with_graceful_shutdown(async move {
+            told_to_stop().await;
+            tracing::info!("stopping");
+            // Sockets are requests that never end by themselves.
+            tokio::spawn(async move { stop.stop().await });
+        })
+        .await
+        .context("the server failed")?;
+    app.stop().await;
+    Ok(())
+}
+
+/// Waits for SIGTERM or SIGINT.
+async fn told_to_stop() {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}

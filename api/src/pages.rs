@@ -1,0 +1,68 @@
+//! Pages: where a mailed link leads, and, in development, the mailbox it is read in.
+
+use axum::{
+    Json, Router,
+    extract::State,
+    http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName},
+    response::IntoResponse,
+    routing::get,
+};
+use humanchat_domain::mail::{self, KeptMail};
+use serde::Deserialize;
+
+use crate::{
+    App,
+    edge::{error::ApiError, params::Params},
+};
+
+/// Nothing from elsewhere, no inline script, no frame around it.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'";
+
+pub(crate) fn routes(dev_pages: bool) -> Router<App> {
+    let routes = Router::new()
+        .route("/magic-link", get(|| async { page(include_str!("../assets/magic-link.html")) }))
+        .route(
+            "/assets/magic-link.js",
+            get(|| async { asset("text/javascript", include_str!("../assets/magic-link.js")) }),
+        )
+        .route("/assets/pages.css", get(|| async { asset("text/css", include_str!("../assets/pages.css")) }));
+    if dev_pages {
+        routes
+            .route("/dev/mailbox", get(|| async { page(include_str!("../assets/mailbox.html")) }))
+            .route(
+                "/assets/mailbox.js",
+                get(|| async { asset("text/javascript", include_str!("../assets/mailbox.js")) }),
+            )
+            .route("/dev/mailbox.json", get(mailbox))
+    } else {
+        routes
+    }
+}
+
+fn page(html: &'static str) -> impl IntoResponse {
+    let headers = [
+        (CONTENT_TYPE, "text/html; charset=utf-8"),
+        (CONTENT_SECURITY_POLICY, POLICY),
+        (CACHE_CONTROL, "no-store"),
+        (HeaderName::from_static("referrer-policy"), "no-referrer"),
+        (HeaderName::from_static("x-content-type-options"), "nosniff"),
+    ];
+    (headers, html)
+}
+
+fn asset(media_type: &'static str, text: &'static str) -> impl IntoResponse {
+    let headers = [(CONTENT_TYPE, media_type), (HeaderName::from_static("x-content-type-options"), "nosniff")];
+    (headers, text)
+}
+
+#[derive(Deserialize)]
+struct MailboxParams {
+    to: Option<String>,
+}
+
+async fn mailbox(
+    State(app): State<App>,
+    Params(params): Params<MailboxParams>,
+) -> Result<Json<Vec<KeptMail>>, ApiError> {
+    Ok(Json(mail::kept(&app.store, params.to.as_deref()).await?))
+}

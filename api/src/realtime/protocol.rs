@@ -1,0 +1,123 @@
+//! What client and server say to each other over a socket.
+
+use axum::extract::ws::Utf8Bytes;
+use chrono::{DateTime, Utc};
+use humanchat_domain::{event::Channel, id::UserId};
+use serde::{Deserialize, Serialize};
+
+use crate::edge::error::ApiError;
+
+/// What a client may say.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub(super) enum ClientFrame {
+    /// Listen to a channel; `after` replays what came after that number.
+    Subscribe { channel: String, after: Option<i64> },
+    /// Stop listening.
+    Unsubscribe { channel: String },
+    /// "I am writing".
+    Typing { payload: TypingPayload },
+    /// "I have everything up to this number." Nothing follows from it.
+    Ack {
+        channel: String,
+        #[serde(rename = "seq")]
+        _seq: i64,
+    },
+    /// "Are you there?"
+    Ping {},
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct TypingPayload {
+    pub conversation_id: String,
+}
+
+/// What the server says besides events.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", content = "payload", rename_all = "snake_case")]
+pub(super) enum ServerFrame<'a> {
+    /// The socket is open and its user counts as present.
+    Ready {
+        #[serde(rename = "userId")]
+        user_id: UserId,
+    },
+    /// The channel is being listened to. `seq` is its newest number; with `recovered: false`,
+    /// events after `after` are gone: fetch the state anew.
+    Subscribed { channel: Channel, seq: i64, recovered: bool },
+    /// It isn't any more.
+    Unsubscribed { channel: Channel },
+    /// "I am."
+    Pong {},
+    /// Something was not done.
+    Error {
+        code: &'a str,
+        message: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        channel: Option<String>,
+    },
+}
+
+#[derive(Serialize)]
+struct Stamped<'a> {
+    #[serde(flatten)]
+    frame: ServerFrame<'a>,
+    timestamp: i64,
+}
+
+impl ServerFrame<'_> {
+    pub(super) fn text(self, now: DateTime<Utc>) -> Utf8Bytes {
+        let stamped = Stamped { frame: self, timestamp: now.timestamp_millis() };
+        // Strings and numbers can always be written.
+        serde_json::to_string(&stamped).unwrap_or_default().into()
+    }
+}
+
+/// An error frame.
+pub(super) fn error(error: &ApiError, channel: Option<&str>, now: DateTime<Utc>) -> Utf8Bytes {
+    ServerFrame::Error { code: error.code(), message: error.message(), channel: channel.map(ToOwned::to_owned) }
+        .text(now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_closed() {
+        for good in [
+            r#"{"type":"subscribe","channel":"status:x"}"#,
+            r#"{"type":"subscribe","channel":"status:x","after":7}"#,
+            r#"{"type":"unsubscribe","channel":"status:x"}"#,
+            r#"{"type":"typing","payload":{"conversationId":"conv_x"}}"#,
+            r#"{"type":"ack","channel":"x","seq":1}"#,
+            r#"{"type":"ping"}"#,
+        ] {
+            assert!(serde_json::from_str::<ClientFrame>(good).is_ok(), "{good}");
+        }
+        for bad in [
+            r#"{"type":"shout"}"#,
+            r#"{"type":"subscribe"}"#,
+            r#"{"type":"ping","x":1}"#,
+            "[]",
+            "7",
+            r#"{"type":"subscribe","channel":"x","after":"1"}"#,
+        ] {
+            assert!(serde_json::from_str::<ClientFrame>(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_servers_words_are_the_documented_ones() {
+        let now = DateTime::from_timestamp_millis(5).unwrap();
+        assert_eq!(ServerFrame::Pong {}.text(now).as_str(), r#"{"type":"pong","payload":{},"timestamp":5}"#);
+        let user_id = UserId::new();
+        let channel = Channel::Status(user_id);
+        assert_eq!(
+            ServerFrame::Subscribed { channel, seq: 3, recovered: true }.text(now).as_str(),
+            format!(
+                r#"{{"type":"subscribed","payload":{{"channel":"status:{user_id}","seq":3,"recovered":true}},"timestamp":5}}"#
+            )
+        );
+    }
+}

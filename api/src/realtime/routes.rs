@@ -1,0 +1,131 @@
+//! The socket doors: `/`, `/ws` and `/notifications/{userId}`.
+
+use axum::{
+    Json,
+    extract::{FromRequestParts, State, WebSocketUpgrade, ws::rejection::WebSocketUpgradeRejection},
+    http::{
+        HeaderMap,
+        header::{AUTHORIZATION, HOST, ORIGIN},
+        request::Parts,
+    },
+    response::{IntoResponse, Response},
+};
+use humanchat_domain::{auth, event::Channel, id::UserId};
+use serde::Deserialize;
+use serde_json::json;
+use url::Url;
+use utoipa::IntoParams;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::socket::{self, MAX_FRAME, Opening};
+use crate::{
+    App,
+    edge::{
+        caller::{Caller, bearer},
+        error::ApiError,
+        params::{Params, PathId},
+    },
+};
+
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(root)).routes(routes!(all_channels)).routes(routes!(notifications))
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct DoorParams {
+    /// An access token or a socket ticket; or send `Authorization`.
+    token: Option<String>,
+    /// Names a browser tab: a second socket of the same user and tab closes the first with 4001.
+    tab: Option<String>,
+}
+
+/// A request to open a socket, from a caller who may.
+struct Door {
+    upgrade: WebSocketUpgrade,
+    caller: Caller,
+    tab: Option<String>,
+}
+
+impl FromRequestParts<App> for Door {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        check_origin(&parts.headers, app)?;
+        let Params(params) = Params::<DoorParams>::from_request_parts(parts, app).await?;
+        let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(bearer);
+        let token = params.token.as_deref().or(header).ok_or_else(ApiError::unauthenticated)?;
+        let caller = if token.contains('.') {
+            app.authenticate(token).await?
+        } else {
+            let login_id = auth::use_ticket(&app.store, token).await?.ok_or_else(ApiError::unauthenticated)?;
+            app.caller_of(login_id).await?
+        };
+        if params.tab.as_ref().is_some_and(|tab| tab.len() > 128) {
+            return Err(ApiError::malformed("tab must have at most 128 bytes"));
+        }
+        let upgrade = WebSocketUpgrade::from_request_parts(parts, app)
+            .await
+            .map_err(|error: WebSocketUpgradeRejection| ApiError::malformed(error.body_text()))?;
+        Ok(Self { upgrade, caller, tab: params.tab })
+    }
+}
+
+/// Browsers say where a page came from; pages from elsewhere are refused. Other clients say nothing.
+fn check_origin(headers: &HeaderMap, app: &App) -> Result<(), ApiError> {
+    let Some(origin) = headers.get(ORIGIN) else { return Ok(()) };
+    let known = origin.to_str().ok().and_then(|origin| Url::parse(origin).ok()).is_some_and(|origin| {
+        let settings = app.store.settings();
+        let text = origin.origin().ascii_serialization();
+        let authority = text.split_once("://").map(|(_, authority)| authority);
+        settings.public_url.origin() == origin.origin()
+            || settings.allowed_origins.contains(&text)
+            || headers.get(HOST).and_then(|host| host.to_str().ok()).is_some_and(|host| Some(host) == authority)
+    });
+    if known { Ok(()) } else { Err(ApiError::forbidden("this origin may not open sockets")) }
+}
+
+impl Door {
+    fn open(self, app: &App, channel: Option<Channel>) -> Response {
+        let Self { upgrade, caller, tab } = self;
+        let hub = app.hub.clone();
+        let opening = Opening { caller, tab, channel };
+        upgrade
+            .max_message_size(MAX_FRAME)
+            .max_frame_size(MAX_FRAME)
+            .on_upgrade(move |stream| hub.tasks().clone().track_future(socket::serve(stream, hub, opening)))
+    }
+}
+
+/// A socket on the bare address; without an upgrade, a word of welcome.
+#[utoipa::path(get, path = "/", tag = "Sockets", params(DoorParams), security((), ("bearer" = [])),
+    responses((status = 101, description = "A socket; listen by `subscribe` frames"), (status = 200, description = "No socket was asked for"),
+        (status = 403, description = "`forbidden`: foreign `Origin`")))]
+async fn root(State(app): State<App>, headers: HeaderMap, door: Result<Door, ApiError>) -> Result<Response, ApiError> {
+    if headers.contains_key("upgrade") {
+        return Ok(door?.open(&app, None));
+    }
+    Ok(Json(json!({"name": "HumanChat", "documentation": "/docs", "health": "/health/ready"})).into_response())
+}
+
+/// A socket.
+#[utoipa::path(get, path = "/ws", tag = "Sockets", params(DoorParams), security((), ("bearer" = [])),
+    responses((status = 101, description = "A socket; listen by `subscribe` frames"), (status = 403, description = "`forbidden`: foreign `Origin`")))]
+async fn all_channels(State(app): State<App>, door: Door) -> Response {
+    door.open(&app, None)
+}
+
+/// A socket that listens to its user's notifications from the start.
+#[utoipa::path(get, path = "/notifications/{userId}", tag = "Sockets", params(("userId" = UserId, Path), DoorParams), security((), ("bearer" = [])),
+    responses((status = 101, description = "A socket that listens to `notifications:{userId}`"),
+        (status = 403, description = "`forbidden`: somebody else's notifications, or foreign `Origin`")))]
+async fn notifications(
+    State(app): State<App>,
+    PathId(user_id): PathId<UserId>,
+    door: Door,
+) -> Result<Response, ApiError> {
+    if door.caller.user_id != user_id {
+        return Err(ApiError::forbidden("these notifications are somebody else's"));
+    }
+    Ok(door.open(&app, Some(Channel::Notifications(user_id))))
+}

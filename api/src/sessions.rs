@@ -1,0 +1,52 @@
+//! `/api/sessions`: live talks.
+
+use axum::{Json, extract::State, http::StatusCode};
+use humanchat_domain::{
+    id::SessionId,
+    sessions::{self, Session, SessionChange},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    App,
+    edge::{
+        caller::Caller,
+        command::{Answer, Command},
+        error::ApiError,
+        params::PathId,
+    },
+};
+
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(find, change))
+}
+
+/// A session.
+#[derive(Serialize, ToSchema)]
+struct SessionBody {
+    /// As it is now.
+    session: Session,
+}
+
+/// One session of the caller's.
+#[utoipa::path(get, path = "/api/sessions/{id}", tag = "Sessions", params(("id" = SessionId, Path)),
+    responses((status = 200, body = SessionBody)))]
+async fn find(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(id): PathId<SessionId>,
+) -> Result<Json<SessionBody>, ApiError> {
+    Ok(Json(SessionBody { session: sessions::find(&app.store, caller.user_id, id).await? }))
+}
+
+/// Take a step: the host completes a session that is in progress.
+#[utoipa::path(patch, path = "/api/sessions/{id}", tag = "Sessions", params(("id" = SessionId, Path)), request_body = SessionChange,
+    responses((status = 200, body = SessionBody), (status = 403, description = "`forbidden`: only the host"),
+        (status = 409, description = "`invalid_transition`")))]
+async fn change(State(app): State<App>, PathId(id): PathId<SessionId>, command: Command<SessionChange>) -> Answer {
+    let (mut work, caller, change) = command.begin(&app).await?;
+    let session = sessions::change(&mut work.tx, caller.user_id, id, &change).await;
+    work.finish(session.map(|session| (StatusCode::OK, SessionBody { session }))).await
+}

@@ -1,0 +1,131 @@
+//! Why an operation did not happen: the product refused, or something it stands on failed.
+
+use std::collections::BTreeMap;
+
+/// The product said no. One variant per cause a client can tell apart; the api gives each its
+/// status and code.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Missing, or not the caller's to see.
+    #[error("{0} not found")]
+    NotFound(&'static str),
+    /// The caller is a party, but not the one who may do this.
+    #[error("{0}")]
+    Forbidden(&'static str),
+    /// Fields that are wrong, each with its reason.
+    #[error("some fields are not valid")]
+    Invalid(BTreeMap<String, String>),
+    /// A cursor that was not issued for this caller and query.
+    #[error("the cursor does not belong to this query")]
+    BadCursor,
+    /// The address belongs to an account.
+    #[error("this email address is already registered")]
+    EmailTaken,
+    /// Wrong password, unknown address, or no password at all: nobody learns which.
+    #[error("email or password is wrong")]
+    InvalidCredentials,
+    /// Not signed in, or not any more.
+    #[error("sign in first")]
+    Unauthenticated,
+    /// The access token's time is over; refresh it.
+    #[error("the token has expired")]
+    TokenExpired,
+    /// A mailed link that is used, replaced or too old.
+    #[error("this link is no longer valid")]
+    LinkExpired,
+    /// The invite has another outcome already.
+    #[error("the invite is already {0}")]
+    InviteResolved(&'static str),
+    /// Nobody answered in time.
+    #[error("the invite has expired")]
+    InviteExpired,
+    /// The other person is in a session.
+    #[error("this person is in a session")]
+    HostBusy,
+    /// The caller is in a session.
+    #[error("you are in a session")]
+    RequesterBusy,
+    /// This person is reached by request only.
+    #[error("this person takes requests, not instant connections")]
+    RequestRequired,
+    /// Not a step this state allows.
+    #[error("{0}")]
+    InvalidTransition(String),
+    /// The idempotency key came with another body before.
+    #[error("this idempotency key was used with a different request")]
+    IdempotencyKeyReused,
+    /// The first request with this key has not ended.
+    #[error("the first request with this idempotency key is still running")]
+    IdempotencyInFlight,
+    /// Something this needs is not there now.
+    #[error("{0}")]
+    Unavailable(&'static str),
+}
+
+impl Refusal {
+    /// One field is wrong.
+    pub fn field(name: &str, reason: impl Into<String>) -> Self {
+        Self::Invalid(BTreeMap::from([(name.to_owned(), reason.into())]))
+    }
+}
+
+/// Why an operation failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The product said no; nothing was changed.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The database failed or is away.
+    #[error("the database failed")]
+    Database(#[from] sqlx::Error),
+    /// A value could not be written as JSON or read from it.
+    #[error("a stored value has an unexpected shape")]
+    Json(#[from] serde_json::Error),
+    /// Mail could not be handed over.
+    #[error("the mail server did not take the message")]
+    Mail(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A bug, or an environment that should not exist.
+    #[error("{0}")]
+    Internal(&'static str),
+}
+
+/// The outcome of a domain operation.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// Whether the database can't be reached or has no connection to spare: worth another try.
+    pub fn is_unavailable(&self) -> bool {
+        let Self::Database(error) = self else { return false };
+        match error {
+            sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::Io(_)
+            | sqlx::Error::WorkerCrashed
+            | sqlx::Error::BeginFailed => true,
+            // 57P0x: shutting down, crashed, starting up. 08: connection. 53: too many of them.
+            sqlx::Error::Database(error) => {
+                error.code().is_some_and(|code| ["57P0", "08", "53"].iter().any(|class| code.starts_with(class)))
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether text was refused that Postgres can't store, such as NUL.
+    pub fn is_bad_text(&self) -> bool {
+        match self {
+            // 22021: not in the character set. 22P05: untranslatable.
+            Self::Database(sqlx::Error::Database(error)) => {
+                error.code().is_some_and(|code| code == "22021" || code == "22P05")
+            }
+            _ => false,
+        }
+    }
+
+    /// The constraint or unique index that stopped a write, if one did.
+    pub fn constraint(&self) -> Option<&str> {
+        match self {
+            Self::Database(sqlx::Error::Database(error)) => error.constraint(),
+            _ => None,
+        }
+    }
+}

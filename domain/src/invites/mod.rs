@@ -1,0 +1,366 @@
+//! Connecting at once: an invite that the host accepts, declines or lets pass.
+//!
+//! An invite has exactly one outcome. Whoever moves its row first decides it; reads tell of an
+//! expiry before the job has written it.
+
+mod queries;
+
+use chrono::{DateTime, Utc};
+use garde::{Valid, Validate};
+use humanchat_jobs::{Job, invites::ExpireInvite};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{
+    Store,
+    conversations::{self, Conversation},
+    error::{Error, Refusal, Result},
+    event::{Channel, Event, InviteEvent},
+    id::{ConversationId, InviteId, SessionId, UserId},
+    sessions::{self, Session},
+    text::{Lookup, Timestamp},
+    tx::Tx,
+    users::{ConversationType, DisplayMode, text_enum},
+};
+
+text_enum! {
+    /// How an invite stands. All but the first are final.
+    InviteStatus {
+        /// Waiting for the host.
+        Pending,
+        /// Taken; there is a session.
+        Accepted,
+        /// The host said no.
+        Declined,
+        /// The requester took it back.
+        Cancelled,
+        /// Nobody answered in time.
+        Expired,
+    }
+}
+
+impl InviteStatus {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Accepted => "accepted",
+            Self::Declined => "declined",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+/// An invite to talk at once, as its two people see it.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Invite {
+    /// Id.
+    pub id: InviteId,
+    /// The pair's conversation.
+    pub conversation_id: ConversationId,
+    /// Who asks.
+    pub requester_user_id: UserId,
+    /// Who is asked.
+    pub target_user_id: UserId,
+    /// How it stands.
+    pub status: InviteStatus,
+    /// When it ends by itself.
+    pub expires_at: Timestamp,
+    /// The server's clock when this was written; stands still once the invite is resolved.
+    pub server_now: Timestamp,
+    /// When it got its outcome.
+    #[schema(required)]
+    pub resolved_at: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    #[serde(skip)]
+    session_id: Option<SessionId>,
+}
+
+impl Invite {
+    /// Completes what the row says with what the clock says.
+    fn at(mut self, now: DateTime<Utc>) -> Self {
+        if self.status == InviteStatus::Pending && self.expires_at.0 <= now {
+            self.status = InviteStatus::Expired;
+            self.resolved_at = Some(self.expires_at);
+        }
+        self.server_now = self.resolved_at.unwrap_or(Timestamp(now));
+        self
+    }
+
+    fn refusal(&self) -> Refusal {
+        match self.status {
+            InviteStatus::Expired => Refusal::InviteExpired,
+            status => Refusal::InviteResolved(status.as_str()),
+        }
+    }
+}
+
+/// Whom to connect with.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Connect {
+    /// The host.
+    #[garde(skip)]
+    #[schema(value_type = UserId)]
+    pub target_user_id: Lookup<UserId>,
+    /// For paid hosts: how long to hold money for, 5–480; 30 when absent.
+    #[garde(inner(range(min = 5, max = 480)))]
+    #[schema(minimum = 5, maximum = 480)]
+    pub minutes: Option<i64>,
+}
+
+/// What connecting led to.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(tag = "flow", rename_all = "snake_case")]
+pub enum Connected {
+    /// The host has been asked.
+    Invite {
+        /// The pair's conversation.
+        conversation: Box<Conversation>,
+        /// The invite.
+        invite: Box<Invite>,
+    },
+    /// The two are in a session already.
+    Session {
+        /// The pair's conversation.
+        conversation: Box<Conversation>,
+        /// Their session.
+        session: Box<Session>,
+    },
+}
+
+/// An accepted invite and what came of it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Accepted {
+    /// The invite.
+    pub invite: Invite,
+    /// The session it started.
+    pub session: Session,
+    /// The pair's conversation.
+    pub conversation: Conversation,
+}
+
+/// Asks a host to talk at once. What the pair has already, a live invite or session, is returned
+/// again; the flag says whether something new came to be.
+///
+/// # Errors
+/// `Invalid` for oneself, `NotFound`, `RequestRequired`, `RequesterBusy`, `HostBusy`,
+/// `Unavailable` for paid and charity hosts.
+pub async fn connect(tx: &mut Tx, caller: UserId, connect: &Valid<Connect>) -> Result<(Connected, bool)> {
+    let target = connect.target_user_id.get("user")?;
+    if target == caller {
+        return Err(Refusal::field("targetUserId", "must be somebody else").into());
+    }
+    sessions::lock_people(tx, caller, target).await?;
+    let now = tx.now();
+    let host = queries::host(tx.conn(), target, now).await?.ok_or(Refusal::NotFound("user"))?;
+    let active = sessions::active(tx, [caller, target]).await?;
+    if let [(_, one), (_, other)] = active[..]
+        && one == other
+    {
+        let session = sessions::load(tx, one).await?;
+        let conversation = conversations::view(tx, session.conversation_id, Some(caller)).await?;
+        return Ok((Connected::Session { conversation: Box::new(conversation), session: Box::new(session) }, false));
+    }
+    if let Some(invite) = live(tx, caller, target).await? {
+        let conversation = conversations::view(tx, invite.conversation_id, Some(caller)).await?;
+        return Ok((Connected::Invite { conversation: Box::new(conversation), invite: Box::new(invite) }, false));
+    }
+    host.takes_invites()?;
+    if active.iter().any(|(person, _)| *person == caller) {
+        return Err(Refusal::RequesterBusy.into());
+    }
+    if !active.is_empty() {
+        return Err(Refusal::HostBusy.into());
+    }
+    let (conversation_id, _) = conversations::between(tx, caller, target).await?.ok_or(Refusal::NotFound("user"))?;
+    let invite = invite(tx, conversation_id, caller, target, host.is_online).await?;
+    let conversation = conversations::view(tx, conversation_id, Some(caller)).await?;
+    Ok((Connected::Invite { conversation: Box::new(conversation), invite: Box::new(invite) }, true))
+}
+
+/// The host takes an invite: a session begins. Repeating it answers the same.
+///
+/// # Errors
+/// `NotFound`, `Forbidden`, `InviteResolved`, `InviteExpired`, `HostBusy`, `RequesterBusy`.
+pub async fn accept(tx: &mut Tx, caller: UserId, id: InviteId) -> Result<Accepted> {
+    let (requester, host) = parties(tx, caller, id, Side::Host).await?;
+    sessions::lock_people(tx, requester, host).await?;
+    let invite = locked(tx, id).await?;
+    if let (InviteStatus::Accepted, Some(session_id)) = (invite.status, invite.session_id) {
+        let session = sessions::load(tx, session_id).await?;
+        let conversation = conversations::view(tx, invite.conversation_id, Some(caller)).await?;
+        return Ok(Accepted { invite, session, conversation });
+    }
+    if invite.status != InviteStatus::Pending {
+        return Err(invite.refusal().into());
+    }
+    let pair = sessions::Pair { host, guest: requester, conversation_id: invite.conversation_id };
+    let session = sessions::start_free(tx, pair).await?;
+    conversations::queries::link_session(tx.conn(), invite.conversation_id, session.id).await?;
+    let invite = resolve(tx, id, InviteStatus::Accepted, Some(&session)).await?;
+    let shared = conversations::view(tx, invite.conversation_id, None).await?;
+    tx.emit(Channel::Conversation(shared.id), Event::ConversationUpdated { conversation: shared });
+    let conversation = conversations::view(tx, invite.conversation_id, Some(caller)).await?;
+    Ok(Accepted { invite, session, conversation })
+}
+
+/// The host says no. Repeating it answers the same.
+///
+/// # Errors
+/// `NotFound`, `Forbidden`, `InviteResolved`, `InviteExpired`.
+pub async fn decline(tx: &mut Tx, caller: UserId, id: InviteId) -> Result<Invite> {
+    end(tx, caller, id, Side::Host, InviteStatus::Declined).await
+}
+
+/// The requester takes the invite back. Repeating it answers the same.
+///
+/// # Errors
+/// `NotFound`, `Forbidden`, `InviteResolved`, `InviteExpired`.
+pub async fn cancel(tx: &mut Tx, caller: UserId, id: InviteId) -> Result<Invite> {
+    end(tx, caller, id, Side::Requester, InviteStatus::Cancelled).await
+}
+
+/// Ends an invite whose time is over, if it still waits. Too early, it says when to come again.
+///
+/// # Errors
+/// The database's.
+pub async fn expire(tx: &mut Tx, id: InviteId) -> Result<Option<DateTime<Utc>>> {
+    let Some(invite) = queries::lock(tx.conn(), id).await? else { return Ok(None) };
+    if invite.status != InviteStatus::Pending {
+        return Ok(None);
+    }
+    if invite.expires_at.0 > tx.now() {
+        return Ok(Some(invite.expires_at.0));
+    }
+    resolve(tx, id, InviteStatus::Expired, None).await?;
+    Ok(None)
+}
+
+/// The invites that wait for the caller, or that the caller waits for, newest first.
+///
+/// # Errors
+/// The database's.
+pub async fn pending(store: &Store, caller: UserId) -> Result<Vec<Invite>> {
+    let now = store.clock.now();
+    let invites = queries::pending(&store.pool, caller, now).await?;
+    Ok(invites.into_iter().map(|invite| invite.at(now)).collect())
+}
+
+/// What decides whether somebody can be invited.
+pub(crate) struct Host {
+    conversation_type: ConversationType,
+    display_mode: DisplayMode,
+    managed: bool,
+    is_online: bool,
+}
+
+impl Host {
+    fn takes_invites(&self) -> Result<(), Refusal> {
+        if self.managed || self.display_mode != DisplayMode::Normal {
+            return Err(Refusal::RequestRequired);
+        }
+        if self.conversation_type != ConversationType::Free {
+            return Err(Refusal::Unavailable("paid and charity sessions are not available yet"));
+        }
+        Ok(())
+    }
+}
+
+async fn invite(
+    tx: &mut Tx,
+    conversation_id: ConversationId,
+    requester: UserId,
+    target: UserId,
+    online: bool,
+) -> Result<Invite> {
+    let settings = tx.store().settings();
+    let ttl = if online { settings.invite_ttl_online } else { settings.invite_ttl_offline };
+    let now = tx.now();
+    let expires_at = now + ttl;
+    let id = InviteId::new();
+    let new = queries::NewInvite { id, conversation_id, requester, target, expires_at };
+    queries::insert(tx.conn(), &new, now).await?;
+    tx.enqueue_at(&ExpireInvite { invite_id: id }, expires_at)?;
+    let invite = locked(tx, id).await?;
+    tell(tx, &invite, None).await?;
+    Ok(invite)
+}
+
+/// The pair's live invite; one whose time is over gets its outcome first.
+async fn live(tx: &mut Tx, a: UserId, b: UserId) -> Result<Option<Invite>> {
+    let Some(conversation_id) = conversations::queries::find_pair(tx.conn(), a, b).await? else { return Ok(None) };
+    let Some(invite) = queries::lock_pending(tx.conn(), conversation_id).await? else { return Ok(None) };
+    let invite = invite.at(tx.now());
+    if invite.status == InviteStatus::Pending {
+        return Ok(Some(invite));
+    }
+    resolve(tx, invite.id, InviteStatus::Expired, None).await?;
+    Ok(None)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Host,
+    Requester,
+}
+
+/// (requester, host) of an invite, if the caller is the one on `side`.
+async fn parties(tx: &mut Tx, caller: UserId, id: InviteId, side: Side) -> Result<(UserId, UserId)> {
+    let (requester, host) = queries::parties(tx.conn(), id, caller).await?.ok_or(Refusal::NotFound("invite"))?;
+    match side {
+        Side::Host if caller != host => Err(Refusal::Forbidden("only the host answers an invite").into()),
+        Side::Requester if caller != requester => {
+            Err(Refusal::Forbidden("only the requester cancels an invite").into())
+        }
+        _ => Ok((requester, host)),
+    }
+}
+
+async fn locked(tx: &mut Tx, id: InviteId) -> Result<Invite> {
+    let now = tx.now();
+    let invite = queries::lock(tx.conn(), id).await?.ok_or(Error::Internal("an invite vanished"))?;
+    Ok(invite.at(now))
+}
+
+async fn end(tx: &mut Tx, caller: UserId, id: InviteId, side: Side, outcome: InviteStatus) -> Result<Invite> {
+    parties(tx, caller, id, side).await?;
+    let invite = locked(tx, id).await?;
+    if invite.status == outcome {
+        return Ok(invite);
+    }
+    if invite.status != InviteStatus::Pending {
+        return Err(invite.refusal().into());
+    }
+    resolve(tx, id, outcome, None).await
+}
+
+/// Gives a pending invite its outcome and tells both sides.
+async fn resolve(tx: &mut Tx, id: InviteId, outcome: InviteStatus, session: Option<&Session>) -> Result<Invite> {
+    let now = tx.now();
+    if !queries::resolve(tx.conn(), id, outcome, session.map(|session| session.id), now).await? {
+        return Err(Error::Internal("a locked invite was resolved by somebody else"));
+    }
+    tx.cancel_job::<ExpireInvite>(&ExpireInvite { invite_id: id }.dedupe_key().unwrap_or_default()).await?;
+    let invite = locked(tx, id).await?;
+    tell(tx, &invite, session).await?;
+    Ok(invite)
+}
+
+async fn tell(tx: &mut Tx, invite: &Invite, session: Option<&Session>) -> Result<()> {
+    let event = match invite.status {
+        InviteStatus::Pending => InviteEvent::Pending,
+        InviteStatus::Accepted => InviteEvent::Accepted,
+        InviteStatus::Declined => InviteEvent::Declined,
+        InviteStatus::Cancelled => InviteEvent::Cancelled,
+        InviteStatus::Expired => InviteEvent::Expired,
+    };
+    let conversation = conversations::view(tx, invite.conversation_id, None).await?;
+    for person in [invite.target_user_id, invite.requester_user_id] {
+        let (invite, conversation) = (invite.clone(), Some(conversation.clone()));
+        let event = Event::InstantInvite { event, invite, conversation, session: session.cloned() };
+        tx.emit(Channel::Notifications(person), event);
+    }
+    Ok(())
+}

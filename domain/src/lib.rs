@@ -1,0 +1,131 @@
+//! What HumanChat means and stores: rules, SQL, events, providers' clients.
+//!
+//! One module a feature, the same names as in the other crates. An operation that changes
+//! something takes a [`tx::Tx`]; one that only reads takes the [`Store`]. Who may do a thing is
+//! decided in the SQL that does it.
+
+use std::{sync::Arc, time::Duration};
+
+use secrecy::ExposeSecret;
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+pub use humanchat_jobs::id;
+
+pub mod auth;
+pub mod bus;
+pub mod clock;
+pub mod config;
+pub mod conversations;
+pub mod cursor;
+pub mod error;
+pub mod event;
+pub mod idempotency;
+pub mod invites;
+pub mod logging;
+pub mod mail;
+pub mod maintenance;
+pub mod money;
+pub mod nudge;
+mod queries;
+pub mod queue;
+pub mod realtime;
+pub mod sessions;
+#[cfg(feature = "testing")]
+pub mod testing;
+pub mod text;
+pub mod tx;
+pub mod users;
+
+/// What every operation works in: connections, clock, bell, keys, settings. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pub(crate) pool: PgPool,
+    pub(crate) clock: clock::Clock,
+    pub(crate) bus: bus::Bus,
+    pub(crate) nudger: nudge::Nudger,
+    pub(crate) keys: Arc<auth::Keys>,
+    settings: Arc<config::Settings>,
+}
+
+impl Store {
+    /// Puts the parts together. Connections are made when they are first needed.
+    ///
+    /// # Errors
+    /// When a URL in the settings can't be used.
+    pub fn open(settings: config::Settings, clock: clock::Clock) -> Result<Self, config::SettingError> {
+        let pool = pool(&settings)?;
+        let bus = match &settings.redis_url {
+            Some(url) => bus::Bus::redis(url.expose_secret()).map_err(|error| config::unusable("REDIS_URL", error))?,
+            None => bus::Bus::local(),
+        };
+        let nudger = nudge::Nudger::spawn(pool.clone());
+        let keys = Arc::new(auth::Keys::derive(&settings.jwt_secret));
+        Ok(Self { pool, clock, bus, nudger, keys, settings: Arc::new(settings) })
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &config::Settings {
+        &self.settings
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &clock::Clock {
+        &self.clock
+    }
+
+    /// The bell.
+    pub fn bus(&self) -> &bus::Bus {
+        &self.bus
+    }
+
+    /// The connections, for the worker's queue.
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// Brings the database's schema up to this program's.
+    ///
+    /// # Errors
+    /// When a migration fails, or the database has ones this program doesn't know.
+    pub async fn migrate(&self) -> Result<(), sqlx::migrate::MigrateError> {
+        sqlx::migrate!("../migrations").run(&self.pool).await
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// Why it doesn't.
+    pub async fn ping(&self) -> error::Result<()> {
+        queries::ping(&self.pool).await?;
+        Ok(())
+    }
+}
+
+fn pool(settings: &config::Settings) -> Result<PgPool, config::SettingError> {
+    let options: PgConnectOptions =
+        settings.database_url.expose_secret().parse().map_err(|error| config::unusable("DATABASE_URL", error))?;
+    let options = options.application_name("humanchat").options([
+        ("statement_timeout", "30s"),
+        ("lock_timeout", "10s"),
+        ("idle_in_transaction_session_timeout", "60s"),
+        ("timezone", "UTC"),
+    ]);
+    Ok(PgPoolOptions::new()
+        .max_connections(settings.database_pool)
+        .acquire_timeout(Duration::from_secs(3))
+        // A ping before each use would double the round trips: only ones that sat idle get it.
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                use sqlx::Connection;
+                if meta.idle_for < Duration::from_secs(1) {
+                    return Ok(true);
+                }
+                Ok(connection.ping().await.is_ok())
+            })
+        })
+        .connect_lazy_with(options))
+}

@@ -1,0 +1,19 @@
+//! How a program of ours writes its log: one line an event, on standard output.
+
+use tracing_subscriber::{EnvFilter, Layer, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+
+use crate::config::{LogFormat, SettingError, Settings, unusable};
+
+/// Starts the log as the settings say. A second call in a process changes nothing.
+///
+/// # Errors
+/// When `LOG_LEVEL` is no filter.
+pub fn init(settings: &Settings) -> Result<(), SettingError> {
+    let filter = EnvFilter::try_new(&settings.log_level).map_err(|error| unusable("LOG_LEVEL", error))?;
+    let lines = match settings.log_format {
+        LogFormat::Json => fmt::layer().json().flatten_event(true).boxed(),
+        LogFormat::Text => fmt::layer().boxed(),
+    };
+    tracing_subscriber::registry().with(lines.with_filter(filter)).try_init().ok();
+    Ok(())
+}

@@ -1,0 +1,36 @@
+//! Housekeeping that a schedule asks for.
+
+mod queries;
+
+use crate::{Store, auth, error::Result, idempotency, realtime};
+
+/// Takes people offline whose api process died. Returns how many.
+///
+/// # Errors
+/// The database's.
+pub async fn sweep_presence(store: &Store) -> Result<usize> {
+    realtime::sweep(store).await
+}
+
+/// Makes room for the coming three days' events and drops days that ended more than seven ago.
+///
+/// # Errors
+/// The database's.
+pub async fn rotate_events(store: &Store) -> Result<()> {
+    let now = store.clock.now();
+    let today = now.date_naive();
+    queries::create_event_partitions(&store.pool, today, today + chrono::Days::new(3)).await?;
+    // A day's partition holds events up to its last moment.
+    let last_needed = (now - realtime::KEPT).date_naive();
+    queries::drop_event_partitions(&store.pool, last_needed).await?;
+    queries::delete_rest(&store.pool, now - realtime::KEPT).await?;
+    Ok(())
+}
+
+/// Deletes sign-in links, tokens, tickets and remembered replies past their time. Returns how many.
+///
+/// # Errors
+/// The database's.
+pub async fn prune_credentials(store: &Store) -> Result<u64> {
+    Ok(auth::prune(store).await? + idempotency::prune(store).await?)
+}

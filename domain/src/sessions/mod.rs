@@ -1,0 +1,226 @@
+//! Sessions: live talks. For now the instant ones, which an accepted invite starts.
+
+mod queries;
+
+use chrono::{DateTime, Utc};
+use garde::{Valid, Validate};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::{
+    Store,
+    error::{Error, Refusal, Result},
+    event::{Channel, Event},
+    id::{ConversationId, SessionId, UserId},
+    money::Price,
+    text::Timestamp,
+    tx::Tx,
+    users::{self, ConversationType, text_enum},
+};
+
+text_enum! {
+    /// How a session came to be.
+    SessionType {
+        /// At once.
+        Instant,
+        /// By booking.
+        Scheduled,
+    }
+    /// How far a session is. The last three are final.
+    SessionStatus {
+        /// Agreed, not begun.
+        Pending,
+        /// Going on.
+        InProgress,
+        /// Over.
+        Complete,
+        /// Called off.
+        Cancelled,
+        /// Somebody did not come.
+        NoShow,
+    }
+    /// Where a session's payment stands.
+    PaymentStatus {
+        /// There is nothing to pay.
+        NotRequired,
+    }
+}
+
+impl SessionStatus {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::InProgress => "in_progress",
+            Self::Complete => "complete",
+            Self::Cancelled => "cancelled",
+            Self::NoShow => "no_show",
+        }
+    }
+}
+
+/// A session, as its two people see it.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Session {
+    /// Id.
+    pub id: SessionId,
+    /// Who was asked.
+    pub host_user_id: UserId,
+    /// Who asked.
+    pub guest_user_id: UserId,
+    /// Where they write.
+    pub conversation_id: ConversationId,
+    /// How it came to be.
+    pub r#type: SessionType,
+    /// How far it is.
+    pub status: SessionStatus,
+    /// When it begins or began.
+    pub start_time: Timestamp,
+    /// When it ends or ended; null while an instant one goes on.
+    #[schema(required)]
+    pub end_time: Option<Timestamp>,
+    /// How long it is or was, begun minutes counted whole; null while an instant one goes on.
+    #[schema(required)]
+    pub duration_minutes: Option<i32>,
+    /// What was agreed.
+    pub agreed_price: Price,
+    /// ISO 4217, lower case.
+    pub currency: String,
+    /// What talking with the host cost when it was agreed.
+    pub payment_mode: ConversationType,
+    /// Where the payment stands.
+    pub payment_status: PaymentStatus,
+    /// As it stood at booking; null for instant sessions.
+    #[schema(required, value_type = Option<Object>)]
+    pub cancellation_policy: Option<Value>,
+    /// Grows with each change of time.
+    pub version: i32,
+    /// When it was agreed.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// A step to take.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SessionChange {
+    /// Where to. The host completes a session that is in progress.
+    #[garde(skip)]
+    pub status: SessionStatus,
+}
+
+/// Two people about to talk.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pair {
+    pub host: UserId,
+    pub guest: UserId,
+    pub conversation_id: ConversationId,
+}
+
+/// One session of the caller's.
+///
+/// # Errors
+/// `NotFound`.
+pub async fn find(store: &Store, caller: UserId, id: SessionId) -> Result<Session> {
+    let mut connection = store.pool.acquire().await?;
+    let session = queries::find(&mut connection, id).await?.filter(|session| session.involves(caller));
+    Ok(session.ok_or(Refusal::NotFound("session"))?)
+}
+
+/// Takes a step in a session's life.
+///
+/// # Errors
+/// `NotFound`, `Forbidden`, `InvalidTransition`.
+pub async fn change(tx: &mut Tx, caller: UserId, id: SessionId, change: &Valid<SessionChange>) -> Result<Session> {
+    let session = queries::lock(tx.conn(), id).await?.filter(|session| session.involves(caller));
+    let session = session.ok_or(Refusal::NotFound("session"))?;
+    match (session.status, change.status) {
+        (SessionStatus::Complete, SessionStatus::Complete) if session.host_user_id == caller => Ok(session),
+        (SessionStatus::InProgress, SessionStatus::Complete) => {
+            if session.host_user_id != caller {
+                return Err(Refusal::Forbidden("only the host completes a session").into());
+            }
+            complete(tx, &session).await
+        }
+        (from, to) => {
+            let (from, to) = (from.as_str(), to.as_str());
+            Err(Refusal::InvalidTransition(format!("a session can't go from {from} to {to} here")).into())
+        }
+    }
+}
+
+async fn complete(tx: &mut Tx, session: &Session) -> Result<Session> {
+    let now = tx.now();
+    let minutes = begun_minutes(session.start_time.0, now);
+    queries::complete(tx.conn(), session.id, minutes, now).await?;
+    let people = [session.host_user_id, session.guest_user_id];
+    let session = queries::find(tx.conn(), session.id).await?.ok_or(Error::Internal("a session vanished"))?;
+    for person in people {
+        tx.emit(Channel::Sessions(person), Event::SessionUpdated { session: session.clone() });
+    }
+    users::announce_status(tx, &people).await?;
+    Ok(session)
+}
+
+fn begun_minutes(from: DateTime<Utc>, to: DateTime<Utc>) -> i32 {
+    let millis = (to - from).num_milliseconds().max(1);
+    i32::try_from((millis + 59_999) / 60_000).unwrap_or(i32::MAX)
+}
+
+/// Locks both people, in the order of their ids, so that everybody waits in the same order.
+pub(crate) async fn lock_people(tx: &mut Tx, a: UserId, b: UserId) -> Result<()> {
+    queries::lock_users(tx.conn(), [a, b]).await?;
+    Ok(())
+}
+
+/// Which of these people are in a session now, and in which.
+pub(crate) async fn active(tx: &mut Tx, people: [UserId; 2]) -> Result<Vec<(UserId, SessionId)>> {
+    Ok(queries::active(tx.conn(), people).await?)
+}
+
+/// Starts a free session at once. Lock the people first.
+///
+/// # Errors
+/// `HostBusy` or `RequesterBusy`, told apart by who takes part in another session.
+pub(crate) async fn start_free(tx: &mut Tx, pair: Pair) -> Result<Session> {
+    let busy = active(tx, [pair.host, pair.guest]).await?;
+    if busy.iter().any(|(person, _)| *person == pair.host) {
+        return Err(Refusal::HostBusy.into());
+    }
+    if !busy.is_empty() {
+        return Err(Refusal::RequesterBusy.into());
+    }
+    let now = tx.now();
+    let id = SessionId::new();
+    queries::insert_free(tx.conn(), id, pair, now).await?;
+    let session = queries::find(tx.conn(), id).await?.ok_or(Error::Internal("a session vanished"))?;
+    for person in [pair.host, pair.guest] {
+        tx.emit(Channel::Sessions(person), Event::SessionCreated { session: session.clone() });
+    }
+    users::announce_status(tx, &[pair.host, pair.guest]).await?;
+    Ok(session)
+}
+
+pub(crate) async fn load(tx: &mut Tx, id: SessionId) -> Result<Session> {
+    queries::find(tx.conn(), id).await?.ok_or(Error::Internal("a session vanished"))
+}
+
+impl Session {
+    fn involves(&self, user_id: UserId) -> bool {
+        self.host_user_id == user_id || self.guest_user_id == user_id
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_begun_minute_counts_whole() {
+        let start = DateTime::from_timestamp_millis(0).unwrap();
+        for (millis, minutes) in [(0, 1), (1, 1), (60_000, 1), (60_001, 2), (1_800_000, 30)] {
+            assert_eq!(begun_minutes(start, DateTime::from_timestamp_millis(millis).unwrap()), minutes);
+        }
+    }
+}

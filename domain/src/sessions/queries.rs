@@ -1,0 +1,144 @@
+//! SQL of sessions.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::PgConnection;
+
+use super::{Pair, PaymentStatus, Session, SessionStatus, SessionType};
+use crate::{
+    id::{ConversationId, SessionId, UserId},
+    money::Price,
+    text::Timestamp,
+    users::ConversationType,
+};
+
+struct Row {
+    id: SessionId,
+    host_user_id: UserId,
+    guest_user_id: UserId,
+    conversation_id: ConversationId,
+    kind: SessionType,
+    status: SessionStatus,
+    start_time: Timestamp,
+    end_time: Option<Timestamp>,
+    duration_minutes: Option<i32>,
+    agreed_price_minor: i64,
+    currency: String,
+    payment_mode: ConversationType,
+    cancellation_policy: Option<Value>,
+    version: i32,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+impl From<Row> for Session {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.id,
+            host_user_id: row.host_user_id,
+            guest_user_id: row.guest_user_id,
+            conversation_id: row.conversation_id,
+            r#type: row.kind,
+            status: row.status,
+            start_time: row.start_time,
+            end_time: row.end_time,
+            duration_minutes: row.duration_minutes,
+            agreed_price: Price::from_minor(row.agreed_price_minor, &row.currency),
+            currency: row.currency,
+            payment_mode: row.payment_mode,
+            payment_status: PaymentStatus::NotRequired,
+            cancellation_policy: row.cancellation_policy,
+            version: row.version,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        }
+    }
+}
+
+pub(super) async fn find(conn: &mut PgConnection, id: SessionId) -> sqlx::Result<Option<Session>> {
+    let row = sqlx::query_as!(
+        Row,
+        r#"select id as "id: SessionId", host_user_id as "host_user_id: UserId", guest_user_id as "guest_user_id: UserId",
+                  conversation_id as "conversation_id: ConversationId", type as "kind: SessionType",
+                  status as "status: SessionStatus", start_time as "start_time: Timestamp", end_time as "end_time: Timestamp",
+                  duration_minutes, agreed_price_minor, currency, payment_mode as "payment_mode: ConversationType",
+                  cancellation_policy, version, created_at as "created_at: Timestamp", updated_at as "updated_at: Timestamp"
+           from sessions where id = $1"#,
+        id.0,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(Into::into))
+}
+
+pub(super) async fn lock(conn: &mut PgConnection, id: SessionId) -> sqlx::Result<Option<Session>> {
+    sqlx::query!("select id from sessions where id = $1 for update", id.0).fetch_optional(&mut *conn).await?;
+    find(conn, id).await
+}
+
+pub(super) async fn insert_free(
+    conn: &mut PgConnection,
+    id: SessionId,
+    pair: Pair,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "with session as (
+           insert into sessions (id, host_user_id, guest_user_id, conversation_id, type, status, start_time, currency,
+                                 payment_mode, created_at, updated_at)
+           select $1, host.id, $3, $4, 'instant', 'in_progress', $5, host.currency, 'free', $5, $5
+           from users host where host.id = $2
+           returning id, host_user_id, guest_user_id
+         )
+         insert into active_sessions (user_id, session_id)
+         select user_id, id from session, unnest(array[host_user_id, guest_user_id]) as user_id",
+        id.0,
+        pair.host.0,
+        pair.guest.0,
+        pair.conversation_id.0,
+        now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn complete(
+    conn: &mut PgConnection,
+    id: SessionId,
+    minutes: i32,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "with over as (
+           update sessions set status = 'complete', end_time = greatest($3, start_time), duration_minutes = $2, updated_at = $3
+           where id = $1 and status = 'in_progress' returning id
+         )
+         delete from active_sessions where session_id in (select id from over)",
+        id.0,
+        minutes,
+        now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn lock_users(conn: &mut PgConnection, users: [UserId; 2]) -> sqlx::Result<()> {
+    let ids = users.map(|id| id.0);
+    sqlx::query!("select id from users where id = any($1) order by id for no key update", &ids[..])
+        .fetch_all(conn)
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn active(conn: &mut PgConnection, users: [UserId; 2]) -> sqlx::Result<Vec<(UserId, SessionId)>> {
+    let ids = users.map(|id| id.0);
+    let rows = sqlx::query!(
+        r#"select user_id as "user_id: UserId", session_id as "session_id: SessionId" from active_sessions where user_id = any($1)"#,
+        &ids[..],
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.user_id, row.session_id)).collect())
+}

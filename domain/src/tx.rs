@@ -1,0 +1,184 @@
+//! The unit of work: rows, jobs and events that exist together or not at all.
+//!
+//! An operation takes a [`Tx`], writes rows on its connection, and says which jobs and events
+//! follow. [`Tx::commit`] writes those in the same transaction, commits, and only then rings the
+//! bells. If the process dies in between, workers and sockets find the rows by themselves.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use humanchat_jobs::{Job, NewJob, Queue};
+use serde_json::Value;
+use sqlx::{PgConnection, Postgres, Transaction};
+
+use crate::{
+    Store,
+    bus::Frame,
+    error::{Error, Result},
+    event::{Channel, Event},
+    queries,
+};
+
+/// A transaction together with the jobs and events that its commit brings into being.
+#[derive(Debug)]
+pub struct Tx {
+    inner: Transaction<'static, Postgres>,
+    store: Store,
+    now: DateTime<Utc>,
+    request_id: Option<String>,
+    jobs: Vec<NewJob>,
+    events: Vec<(Channel, Event)>,
+}
+
+impl Store {
+    /// Begins a unit of work. `request_id` goes with its jobs into the logs.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn begin(&self, request_id: Option<String>) -> Result<Tx> {
+        let inner = self.pool.begin().await?;
+        let now = self.clock.now();
+        Ok(Tx { inner, store: self.clone(), now, request_id, jobs: Vec::new(), events: Vec::new() })
+    }
+}
+
+impl Tx {
+    /// The time of this unit of work, in whole milliseconds: one and the same until its end.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.now
+    }
+
+    /// The context this works in.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(crate) fn conn(&mut self) -> &mut PgConnection {
+        &mut self.inner
+    }
+
+    /// Asks for a job as soon as this has committed.
+    ///
+    /// # Errors
+    /// When the payload can't be written as JSON.
+    pub fn enqueue<J: Job>(&mut self, job: &J) -> Result<()> {
+        self.enqueue_at(job, self.now)
+    }
+
+    /// Asks for a job at `run_at`.
+    ///
+    /// # Errors
+    /// When the payload can't be written as JSON.
+    pub fn enqueue_at<J: Job>(&mut self, job: &J, run_at: DateTime<Utc>) -> Result<()> {
+        self.enqueue_new(NewJob::new(job, run_at)?);
+        Ok(())
+    }
+
+    /// Asks for a job that was put together by hand.
+    pub fn enqueue_new(&mut self, mut job: NewJob) {
+        job.request_id.clone_from(&self.request_id);
+        self.jobs.push(job);
+    }
+
+    /// Takes a waiting job back by its dedupe key; one that runs is left to end. Says whether one
+    /// waited.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn cancel_job<J: Job>(&mut self, key: &str) -> Result<bool> {
+        self.jobs.retain(|job| job.kind != J::NAME || job.dedupe_key.as_deref() != Some(key));
+        Ok(humanchat_jobs::cancel::<J>(&mut self.inner, key, self.now).await?)
+    }
+
+    /// Tells a channel's listeners, once this has committed.
+    pub fn emit(&mut self, channel: Channel, event: Event) {
+        self.events.push((channel, event));
+    }
+
+    /// Begins a part that [`Tx::undo_part`] can take back without ending the whole.
+    pub(crate) async fn begin_part(&mut self) -> Result<()> {
+        sqlx::raw_sql("savepoint part").execute(self.conn()).await?;
+        Ok(())
+    }
+
+    /// Takes back everything since [`Tx::begin_part`], jobs and events included.
+    pub(crate) async fn undo_part(&mut self) -> Result<()> {
+        sqlx::raw_sql("rollback to savepoint part").execute(self.conn()).await?;
+        self.jobs.clear();
+        self.events.clear();
+        Ok(())
+    }
+
+    /// Writes the jobs and events, commits, then rings the bells.
+    ///
+    /// # Errors
+    /// The database's; then nothing of it happened, unless the connection broke while the commit
+    /// was under way: then it may have.
+    pub async fn commit(mut self) -> Result<()> {
+        let queues = self.write_jobs().await?;
+        let frames = self.write_events().await?;
+        self.inner.commit().await?;
+        for frame in frames {
+            self.store.bus.publish(frame);
+        }
+        for queue in queues {
+            self.store.nudger.nudge(queue);
+        }
+        Ok(())
+    }
+
+    /// Returns the queues whose workers should look at once. A job due later is found by their
+    /// own look-ahead.
+    async fn write_jobs(&mut self) -> Result<BTreeSet<Queue>> {
+        let jobs = std::mem::take(&mut self.jobs);
+        if jobs.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let soon = self.now + TimeDelta::milliseconds(1500);
+        let queues = jobs.iter().filter(|job| job.run_at <= soon).map(|job| job.queue).collect();
+        humanchat_jobs::insert(&mut self.inner, jobs, self.now).await?;
+        Ok(queues)
+    }
+
+    async fn write_events(&mut self) -> Result<Vec<Frame>> {
+        let events = std::mem::take(&mut self.events);
+        let mut durable = queries::NewEvents::default();
+        let mut parts = Vec::with_capacity(events.len());
+        for (channel, event) in events {
+            let is_durable = event.is_durable();
+            let (kind, payload) = split(&event)?;
+            if is_durable {
+                durable.push(channel.to_string(), kind.clone(), payload.clone());
+            }
+            parts.push((channel, is_durable, kind, payload));
+        }
+        let mut numbers: BTreeMap<String, VecDeque<i64>> = BTreeMap::new();
+        if !durable.is_empty() {
+            for (channel, seq) in queries::insert_events(&mut self.inner, &durable, self.now).await? {
+                numbers.entry(channel).or_default().push_back(seq);
+            }
+        }
+        parts
+            .into_iter()
+            .map(|(channel, is_durable, kind, payload)| {
+                let seq = if is_durable {
+                    let next = numbers.get_mut(&channel.to_string()).and_then(VecDeque::pop_front);
+                    Some(next.ok_or(Error::Internal("an event was not numbered"))?)
+                } else {
+                    None
+                };
+                Frame::new(channel, seq, &kind, &payload, self.now)
+            })
+            .collect()
+    }
+}
+
+pub(crate) fn split(event: &Event) -> Result<(String, Value)> {
+    match serde_json::to_value(event)? {
+        Value::Object(mut map) => match (map.remove("type"), map.remove("payload")) {
+            (Some(Value::String(kind)), Some(payload)) => Ok((kind, payload)),
+            _ => Err(Error::Internal("an event has no type or payload")),
+        },
+        _ => Err(Error::Internal("an event is not an object")),
+    }
+}

@@ -1,0 +1,271 @@
+//! People: profiles, search, and whether they are there.
+
+mod profile;
+mod queries;
+
+use std::collections::BTreeMap;
+
+use chrono::TimeDelta;
+use garde::{Valid, Validate};
+use humanchat_jobs::users::EndPresence;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+pub use profile::{ProfileChange, change_profile};
+
+use crate::{
+    Store,
+    auth::Role,
+    cursor::{Page, Scope, Window, cut},
+    error::{Refusal, Result},
+    event::{Channel, Event},
+    id::UserId,
+    money::Price,
+    text::Timestamp,
+    tx::Tx,
+};
+
+/// How long a presence PUT counts without a socket.
+const PRESENT_FOR: TimeDelta = TimeDelta::seconds(45);
+
+macro_rules! text_enum {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident),+ $(,)? })*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, ToSchema)]
+        #[serde(rename_all = "snake_case")]
+        #[sqlx(type_name = "text", rename_all = "snake_case")]
+        pub enum $name { $($(#[$variant_doc])* $variant),+ }
+    )*};
+}
+pub(crate) use text_enum;
+
+text_enum! {
+    /// What talking with somebody costs.
+    ConversationType {
+        /// Nothing.
+        Free,
+        /// Their rate.
+        Paid,
+        /// Something for a cause.
+        Charity,
+    }
+    /// How somebody is reached.
+    DisplayMode {
+        /// At once.
+        Normal,
+        /// After a request.
+        ByRequest,
+        /// After a request, and their rate is between them and staff.
+        Confidential,
+    }
+    /// What somebody chose to show of themselves.
+    PresenceState {
+        /// Here.
+        Active,
+        /// Here, but not looking.
+        Idle,
+        /// Not here, whatever is open.
+        Offline,
+    }
+}
+
+/// A person, as others see them.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[expect(clippy::struct_excessive_bools, reason = "the specification's fields")]
+pub struct User {
+    /// Id.
+    pub id: UserId,
+    /// Shown name.
+    #[schema(example = "River")]
+    pub name: String,
+    /// A picture, if there is one.
+    #[schema(required)]
+    pub avatar_url: Option<String>,
+    /// One line about them; may be empty.
+    pub headline: String,
+    /// More about them; may be empty.
+    pub bio: String,
+    /// What they know.
+    pub skills: Vec<String>,
+    /// What they speak.
+    pub languages: Vec<String>,
+    /// IANA name.
+    #[schema(example = "Europe/Berlin")]
+    pub timezone: String,
+    /// What talking with them costs.
+    pub conversation_type: ConversationType,
+    /// Price of a minute of an instant session; null where there is none, or it is confidential.
+    #[schema(required)]
+    pub instant_rate_per_minute: Option<Price>,
+    /// Minutes to price of a booked session; null where confidential.
+    #[schema(required, example = json!({"30": 60, "60": 110}))]
+    pub scheduled_rates: Option<BTreeMap<String, Price>>,
+    /// ISO 4217, lower case.
+    #[schema(example = "usd")]
+    pub currency: String,
+    /// Whom a charity host gives to.
+    #[schema(required)]
+    pub charity_name: Option<String>,
+    /// Whether a socket is open or they said so within 45 s, and they don't hide it.
+    pub is_online: bool,
+    /// What they chose to show.
+    pub presence_state: PresenceState,
+    /// Whether they are in a session now.
+    pub has_active_session: bool,
+    /// Whether staff answer for them.
+    pub managed: bool,
+    /// Who does.
+    #[schema(required)]
+    pub manager_id: Option<UserId>,
+    /// How they are reached.
+    pub display_mode: DisplayMode,
+    /// Whether their rate is hidden from others.
+    pub confidential_rate: bool,
+    /// Since when they are here.
+    pub created_at: Timestamp,
+    /// When their profile last changed.
+    pub updated_at: Timestamp,
+}
+
+/// A person, as they see themselves.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct OwnUser {
+    /// What everybody sees, with the rate even where it is confidential.
+    #[serde(flatten)]
+    pub user: User,
+    /// Where mail goes.
+    #[schema(format = "email")]
+    pub email: String,
+    /// What they may do.
+    pub role: Role,
+    /// Whether a mailed link was used.
+    pub email_verified: bool,
+}
+
+/// Whether somebody is there, as listeners are told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Status {
+    /// Who.
+    pub user_id: UserId,
+    /// See [`User::is_online`].
+    pub is_online: bool,
+    /// See [`User::presence_state`].
+    pub presence_state: PresenceState,
+    /// See [`User::has_active_session`].
+    pub has_active_session: bool,
+}
+
+/// What somebody shows of themselves.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PresenceChange {
+    /// `offline` hides open sockets too, until it is changed again.
+    #[garde(skip)]
+    pub state: PresenceState,
+}
+
+/// Whom to look for.
+#[derive(Debug, Default, Serialize)]
+pub struct Search<'a> {
+    /// Words in name, headline, skills or bio; the last may be a beginning.
+    pub words: Option<&'a str>,
+    /// Only who is online, or only who isn't.
+    pub online: Option<bool>,
+    /// Only hosts of this kind.
+    pub conversation_type: Option<ConversationType>,
+}
+
+/// One person, as others see them.
+///
+/// # Errors
+/// `NotFound`.
+pub async fn find(store: &Store, id: UserId) -> Result<User> {
+    let mut connection = store.pool.acquire().await?;
+    let row = queries::load(&mut connection, &[id], store.clock.now()).await?.pop();
+    Ok(row.map(queries::Row::shown_to_others).ok_or(Refusal::NotFound("user"))?)
+}
+
+/// Several people, as others see them, in the order of `ids`. Unknown ones are left out.
+///
+/// # Errors
+/// The database's.
+pub async fn find_many(store: &Store, ids: &[UserId]) -> Result<Vec<User>> {
+    let mut connection = store.pool.acquire().await?;
+    let mut rows = queries::load(&mut connection, ids, store.clock.now()).await?;
+    rows.sort_by_key(|row| ids.iter().position(|id| *id == row.id));
+    Ok(rows.into_iter().map(queries::Row::shown_to_others).collect())
+}
+
+/// The caller's own profile.
+///
+/// # Errors
+/// `NotFound`.
+pub async fn me(store: &Store, id: UserId) -> Result<OwnUser> {
+    let mut connection = store.pool.acquire().await?;
+    let row = queries::load(&mut connection, &[id], store.clock.now()).await?.pop();
+    Ok(row.map(queries::Row::shown_to_self).ok_or(Refusal::NotFound("user"))?)
+}
+
+pub(crate) async fn own(tx: &mut Tx, id: UserId) -> Result<OwnUser> {
+    let now = tx.now();
+    let row = queries::load(tx.conn(), &[id], now).await?.pop();
+    Ok(row.map(queries::Row::shown_to_self).ok_or(Refusal::NotFound("user"))?)
+}
+
+/// Looks for people: best match first, or newest first where no words are given.
+///
+/// # Errors
+/// `BadCursor`, or `Invalid` words.
+pub async fn search(store: &Store, caller: UserId, search: &Search<'_>, window: Window<'_>) -> Result<Page<User>> {
+    let scope = Scope { user_id: caller, route: "users", filter: search };
+    let after: Option<queries::Hit> = window.cursor.map(|cursor| store.unseal(&scope, cursor)).transpose()?;
+    let range = queries::Range { after, limit: i64::from(window.limit) + 1 };
+    let now = store.clock.now();
+    let hits = match search.words {
+        Some(words) => {
+            queries::search_words(&store.pool, words, last_word(words).as_deref(), search, range, now).await?
+        }
+        None => queries::search_all(&store.pool, search, range, now).await?,
+    };
+    let (hits, more) = cut(hits, window.limit);
+    let next = if more { hits.last().map(|hit| store.seal(&scope, hit)).transpose()? } else { None };
+    let ids: Vec<_> = hits.iter().map(|hit| hit.id).collect();
+    Ok(Page { items: find_many(store, &ids).await?, next })
+}
+
+/// Says "I'm here" or "I'm not" over HTTP.
+///
+/// # Errors
+/// `NotFound`.
+pub async fn set_presence(tx: &mut Tx, id: UserId, change: &Valid<PresenceChange>) -> Result<OwnUser> {
+    let now = tx.now();
+    let before = queries::status(tx.conn(), &[id], now).await?.pop().ok_or(Refusal::NotFound("user"))?;
+    let until = (change.state != PresenceState::Offline).then_some(now + PRESENT_FOR);
+    queries::set_presence(tx.conn(), id, change.state, until).await?;
+    if let Some(until) = until {
+        tx.enqueue_at(&EndPresence { user_id: id }, until)?;
+    }
+    let after = queries::status(tx.conn(), &[id], now).await?.pop().ok_or(Refusal::NotFound("user"))?;
+    if after != before {
+        tx.emit(Channel::Status(id), Event::StatusChanged(after));
+    }
+    own(tx, id).await
+}
+
+/// Tells listeners where these people stand now.
+///
+/// # Errors
+/// The database's.
+pub async fn announce_status(tx: &mut Tx, ids: &[UserId]) -> Result<()> {
+    let now = tx.now();
+    for status in queries::status(tx.conn(), ids, now).await? {
+        tx.emit(Channel::Status(status.user_id), Event::StatusChanged(status));
+    }
+    Ok(())
+}
+
+/// The word a searcher may still be writing: matched as a beginning.
+fn last_word(words: &str) -> Option<String> {
+    let word: String = words.split(|c: char| !c.is_alphanumeric()).rfind(|word| !word.is_empty())?.to_lowercase();
+    Some(format!("{word}:*"))
+}

@@ -1,0 +1,281 @@
+//! SQL of people.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use sqlx::{PgConnection, PgPool, types::Json};
+
+use super::{ConversationType, DisplayMode, OwnUser, PresenceState, ProfileChange, Search, Status, User};
+use crate::{auth::Role, id::UserId, money::Price, text::Timestamp};
+
+#[expect(clippy::struct_excessive_bools, reason = "a row has the columns it has")]
+pub(super) struct Row {
+    pub id: UserId,
+    name: String,
+    email: String,
+    email_verified: bool,
+    role: Role,
+    timezone: String,
+    avatar_url: Option<String>,
+    headline: String,
+    bio: String,
+    skills: Vec<String>,
+    languages: Vec<String>,
+    conversation_type: ConversationType,
+    instant_rate_minor: Option<i64>,
+    scheduled_rates: Json<BTreeMap<String, i64>>,
+    currency: String,
+    charity_name: Option<String>,
+    managed: bool,
+    manager_id: Option<UserId>,
+    display_mode: DisplayMode,
+    confidential_rate: bool,
+    presence_state: PresenceState,
+    is_online: bool,
+    has_active_session: bool,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+impl Row {
+    fn into_parts(self) -> (User, String, Role, bool) {
+        let currency = self.currency;
+        let price = |minor: i64| Price::from_minor(minor, &currency);
+        let rates = self.scheduled_rates.0.into_iter().map(|(minutes, minor)| (minutes, price(minor))).collect();
+        let user = User {
+            id: self.id,
+            name: self.name,
+            avatar_url: self.avatar_url,
+            headline: self.headline,
+            bio: self.bio,
+            skills: self.skills,
+            languages: self.languages,
+            timezone: self.timezone,
+            conversation_type: self.conversation_type,
+            instant_rate_per_minute: self.instant_rate_minor.map(price),
+            scheduled_rates: Some(rates),
+            charity_name: self.charity_name,
+            is_online: self.is_online,
+            presence_state: self.presence_state,
+            has_active_session: self.has_active_session,
+            managed: self.managed,
+            manager_id: self.manager_id,
+            display_mode: self.display_mode,
+            confidential_rate: self.confidential_rate,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+            currency,
+        };
+        (user, self.email, self.role, self.email_verified)
+    }
+
+    pub(super) fn shown_to_others(self) -> User {
+        let mut user = self.into_parts().0;
+        if user.confidential_rate || user.display_mode == DisplayMode::Confidential {
+            user.instant_rate_per_minute = None;
+            user.scheduled_rates = None;
+        }
+        user
+    }
+
+    pub(super) fn shown_to_self(self) -> OwnUser {
+        let (user, email, role, email_verified) = self.into_parts();
+        OwnUser { user, email, role, email_verified }
+    }
+}
+
+/// People by id, in no order. Suspended people stay visible to those who know their id.
+pub(super) async fn load(conn: &mut PgConnection, ids: &[UserId], now: DateTime<Utc>) -> sqlx::Result<Vec<Row>> {
+    let ids: Vec<_> = ids.iter().map(|id| id.0).collect();
+    sqlx::query_as!(
+        Row,
+        r#"select id as "id: UserId", name, email, email_verified, role as "role: Role", timezone, avatar_url, headline, bio,
+                  skills, languages, conversation_type as "conversation_type: ConversationType", instant_rate_minor,
+                  scheduled_rates as "scheduled_rates: Json<BTreeMap<String, i64>>", currency, charity_name, managed,
+                  manager_id as "manager_id: UserId", display_mode as "display_mode: DisplayMode", confidential_rate,
+                  presence_state as "presence_state: PresenceState",
+                  user_is_online(presence_state, present_until, id, $2) as "is_online!",
+                  exists (select from active_sessions a where a.user_id = users.id) as "has_active_session!",
+                  created_at as "created_at: Timestamp", updated_at as "updated_at: Timestamp"
+           from users where id = any($1)"#,
+        &ids,
+        now,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// A found person; also a position in the list.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Hit {
+    pub rank: f32,
+    pub id: UserId,
+}
+
+/// Which part of a list.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Range {
+    pub after: Option<Hit>,
+    pub limit: i64,
+}
+
+/// People who match words, best first. `prefix` is a tsquery of the word still being written.
+pub(super) async fn search_words(
+    pool: &PgPool,
+    words: &str,
+    prefix: Option<&str>,
+    search: &Search<'_>,
+    range: Range,
+    now: DateTime<Utc>,
+) -> sqlx::Result<Vec<Hit>> {
+    sqlx::query_as!(
+        Hit,
+        r#"with wanted as (
+             select websearch_to_tsquery('english', $1) || websearch_to_tsquery('simple', $1)
+                    || to_tsquery('simple', coalesce($2::text, '')) as query
+           ), hits as (
+             select id, ts_rank(search, query) as rank from users, wanted
+             where search @@ query and suspended_at is null
+               and ($3::text is null or conversation_type = $3)
+               and ($4::boolean is null or user_is_online(presence_state, present_until, id, $5) = $4)
+           )
+           select id as "id: UserId", rank as "rank!" from hits
+           where $6::real is null or (rank, id) < ($6, $7)
+           order by rank desc, id desc limit $8"#,
+        words,
+        prefix,
+        search.conversation_type as Option<ConversationType>,
+        search.online,
+        now,
+        range.after.map(|hit| hit.rank),
+        range.after.map(|hit| hit.id.0),
+        range.limit,
+    )
+    .fetch_all(pool)
+    .await
+}
+
+/// Everybody, newest first.
+pub(super) async fn search_all(
+    pool: &PgPool,
+    search: &Search<'_>,
+    range: Range,
+    now: DateTime<Utc>,
+) -> sqlx::Result<Vec<Hit>> {
+    sqlx::query_as!(
+        Hit,
+        r#"select id as "id: UserId", 0::real as "rank!" from users
+           where suspended_at is null
+             and ($1::text is null or conversation_type = $1)
+             and ($2::boolean is null or user_is_online(presence_state, present_until, id, $3) = $2)
+             and ($4::uuid is null or id < $4)
+           order by id desc limit $5"#,
+        search.conversation_type as Option<ConversationType>,
+        search.online,
+        now,
+        range.after.map(|hit| hit.id.0),
+        range.limit,
+    )
+    .fetch_all(pool)
+    .await
+}
+
+pub(super) async fn status(conn: &mut PgConnection, ids: &[UserId], now: DateTime<Utc>) -> sqlx::Result<Vec<Status>> {
+    let ids: Vec<_> = ids.iter().map(|id| id.0).collect();
+    sqlx::query_as!(
+        Status,
+        r#"select id as "user_id: UserId", presence_state as "presence_state: PresenceState",
+                  user_is_online(presence_state, present_until, id, $2) as "is_online!",
+                  exists (select from active_sessions a where a.user_id = users.id) as "has_active_session!"
+           from users where id = any($1) order by id"#,
+        &ids,
+        now,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+pub(super) async fn set_presence(
+    conn: &mut PgConnection,
+    id: UserId,
+    state: PresenceState,
+    until: Option<DateTime<Utc>>,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update users set presence_state = $2, present_until = $3 where id = $1",
+        id.0,
+        state as PresenceState,
+        until,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The fields that have to hold together.
+pub(super) struct Pricing {
+    pub conversation_type: ConversationType,
+    pub instant_rate_minor: Option<i64>,
+    pub scheduled_rates: BTreeMap<String, i64>,
+    pub currency: String,
+    pub charity_name: Option<String>,
+}
+
+pub(super) async fn lock_pricing(conn: &mut PgConnection, id: UserId) -> sqlx::Result<Option<Pricing>> {
+    let row = sqlx::query!(
+        r#"select conversation_type as "conversation_type: ConversationType", instant_rate_minor,
+                  scheduled_rates as "scheduled_rates: Json<BTreeMap<String, i64>>", currency, charity_name
+           from users where id = $1 for no key update"#,
+        id.0,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| Pricing {
+        conversation_type: row.conversation_type,
+        instant_rate_minor: row.instant_rate_minor,
+        scheduled_rates: row.scheduled_rates.0,
+        currency: row.currency,
+        charity_name: row.charity_name,
+    }))
+}
+
+pub(super) async fn update_profile(
+    conn: &mut PgConnection,
+    id: UserId,
+    change: &ProfileChange,
+    pricing: &Pricing,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update users set
+           name = coalesce($2, name),
+           avatar_url = case when $3 then $4 else avatar_url end,
+           headline = coalesce($5, headline),
+           bio = coalesce($6, bio),
+           skills = coalesce($7, skills),
+           languages = coalesce($8, languages),
+           timezone = coalesce($9, timezone),
+           conversation_type = $10, instant_rate_minor = $11, scheduled_rates = $12, currency = $13, charity_name = $14,
+           updated_at = $15
+         where id = $1",
+        id.0,
+        change.name.as_deref().map(str::trim),
+        change.avatar_url.is_some(),
+        change.avatar_url.clone().flatten(),
+        change.headline,
+        change.bio,
+        change.skills.as_deref(),
+        change.languages.as_deref(),
+        change.timezone,
+        pricing.conversation_type as ConversationType,
+        pricing.instant_rate_minor,
+        serde_json::json!(pricing.scheduled_rates),
+        pricing.currency,
+        pricing.charity_name,
+        now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

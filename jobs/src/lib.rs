@@ -1,0 +1,138 @@
+//! What can be asked for: job payloads, the [`Job`] trait, and how a job enters the queue.
+//!
+//! Owns the names and shapes of jobs and the insert into the `jobs` table. How a job is done is
+//! the worker's business; why it is asked for is the domain's.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::{Serialize, de::DeserializeOwned};
+use uuid::Uuid;
+
+pub mod auth;
+pub mod id;
+pub mod invites;
+pub mod maintenance;
+mod queries;
+pub mod users;
+
+pub use queries::{cancel, insert};
+
+/// A named lane of the queue. Each has its own concurrency in a worker process, can be paused, and
+/// never waits behind another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Queue {
+    /// Short database work that users wait for: expiries, presence.
+    Default,
+    /// Mail through SMTP.
+    Mail,
+    /// Housekeeping on a schedule.
+    Maintenance,
+}
+
+impl Queue {
+    /// Every queue there is.
+    pub const ALL: [Self; 3] = [Self::Default, Self::Mail, Self::Maintenance];
+
+    /// The name stored in the table and used in `--queues`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Mail => "mail",
+            Self::Maintenance => "maintenance",
+        }
+    }
+}
+
+/// What happens when a job is enqueued whose dedupe key is taken by one that still waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnDuplicate {
+    /// The waiting job stays as it is.
+    Keep,
+    /// The waiting job takes over the new due time.
+    ReplaceDueTime,
+}
+
+/// A kind of job: its payload, and how the queue treats it.
+///
+/// Payloads hold ids and versions, never snapshots, text or secrets. `NAME` never changes; a new
+/// field needs a serde default, because old payloads wait in the table.
+pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// Stable name of the kind, in snake case.
+    const NAME: &'static str;
+    /// The lane it runs in.
+    const QUEUE: Queue;
+    /// Lower runs first within a queue.
+    const PRIORITY: i16 = 0;
+    /// How often it is tried before it is parked for an operator.
+    const MAX_ATTEMPTS: i16 = 15;
+    /// How long one attempt may take.
+    const TIMEOUT: Duration = Duration::from_secs(30);
+    /// How many of this kind may run at once over all workers; `None` is no limit of its own.
+    const GLOBAL_CONCURRENCY: Option<u32> = None;
+    /// What to do with a second job of the same key.
+    const ON_DUPLICATE: OnDuplicate = OnDuplicate::Keep;
+
+    /// At most one job of a kind and key waits at a time; one more may wait while it runs.
+    fn dedupe_key(&self) -> Option<String> {
+        None
+    }
+}
+
+/// A job on its way into the table.
+#[derive(Debug, Clone)]
+pub struct NewJob {
+    /// Its id; a second insert of the same id is ignored.
+    pub id: Uuid,
+    /// [`Job::NAME`].
+    pub kind: &'static str,
+    /// [`Job::QUEUE`].
+    pub queue: Queue,
+    /// [`Job::PRIORITY`].
+    pub priority: i16,
+    /// [`Job::MAX_ATTEMPTS`].
+    pub max_attempts: i16,
+    /// [`Job::ON_DUPLICATE`].
+    pub on_duplicate: OnDuplicate,
+    /// [`Job::dedupe_key`].
+    pub dedupe_key: Option<String>,
+    /// The payload as JSON.
+    pub data: serde_json::Value,
+    /// Due time, to the microsecond.
+    pub run_at: DateTime<Utc>,
+    /// The request this descends from, for the logs.
+    pub request_id: Option<String>,
+}
+
+impl NewJob {
+    /// A job of `payload`, due at `run_at`.
+    ///
+    /// # Errors
+    /// When the payload can't be written as JSON.
+    pub fn new<J: Job>(payload: &J, run_at: DateTime<Utc>) -> Result<Self, serde_json::Error> {
+        Ok(Self {
+            id: Uuid::now_v7(),
+            kind: J::NAME,
+            queue: J::QUEUE,
+            priority: J::PRIORITY,
+            max_attempts: J::MAX_ATTEMPTS,
+            on_duplicate: J::ON_DUPLICATE,
+            dedupe_key: payload.dedupe_key(),
+            data: serde_json::to_value(payload)?,
+            run_at,
+            request_id: None,
+        })
+    }
+
+    /// The job of a schedule's tick: its id follows from name and time, so that however many
+    /// workers tick, one job results, even when it has already run.
+    #[must_use]
+    pub fn for_tick(mut self, tick: DateTime<Utc>) -> Self {
+        use sha2::{Digest, Sha256};
+        let digest = Sha256::digest(format!("cron:{}:{}", self.kind, tick.timestamp()));
+        let mut bytes = [0u8; 16];
+        bytes.copy_from_slice(&digest[..16]);
+        self.id = uuid::Builder::from_custom_bytes(bytes).into_uuid();
+        self
+    }
+}

@@ -1,0 +1,32 @@
+//! Housekeeping on a schedule. None of these carries data.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Job, Queue};
+
+macro_rules! chores {
+    ($($(#[$doc:meta])* $name:ident = $kind:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Default, Serialize, Deserialize)]
+        pub struct $name {}
+
+        impl Job for $name {
+            const NAME: &'static str = $kind;
+            const QUEUE: Queue = Queue::Maintenance;
+            /// The next tick does it again.
+            const MAX_ATTEMPTS: i16 = 3;
+            const GLOBAL_CONCURRENCY: Option<u32> = Some(1);
+        }
+    )*};
+}
+
+chores! {
+    /// Takes people offline whose api process died without saying so.
+    SweepPresence = "sweep_presence";
+    /// Makes room for the coming days' events and drops days older than seven.
+    RotateEvents = "rotate_events";
+    /// Deletes finished jobs after three days.
+    PruneJobs = "prune_jobs";
+    /// Deletes sign-in links, refresh tokens, socket tickets and idempotency keys past their time.
+    PruneCredentials = "prune_credentials";
+}
