@@ -25,9 +25,17 @@ const CURRENCIES: [(&str, u32); 14] = [
 const MAX_MAJOR: f64 = 1_000_000.0;
 
 /// An amount on the wire in major units: 220 is $220.00, 12.5 is $12.50.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(transparent)]
 pub struct Price(f64);
+
+impl Serialize for Price {
+    /// Whole amounts without a decimal point, as in the specification.
+    #[expect(clippy::cast_possible_truncation, reason = "bounded, and checked to be whole")]
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.0.fract() == 0.0 { serializer.serialize_i64(self.0 as i64) } else { serializer.serialize_f64(self.0) }
+    }
+}
 
 impl utoipa::PartialSchema for Price {
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
@@ -104,5 +112,10 @@ mod tests {
         ] {
             assert!(Price(price).to_minor(currency).is_err(), "{price} {currency}");
         }
+    }
+
+    #[test]
+    fn whole_prices_have_no_decimal_point() {
+        assert_eq!(serde_json::to_string(&[Price(220.0), Price(12.5)]).unwrap(), "[220,12.5]");
     }
 }

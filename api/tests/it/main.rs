@@ -1,1 +1,3 @@
-//! x
+//! The api from outside: HTTP and sockets against a real Postgres, a fresh database each.
+
+mod support;

@@ -264,6 +264,16 @@ pub async fn announce_status(tx: &mut Tx, ids: &[UserId]) -> Result<()> {
     Ok(())
 }
 
+/// Gives somebody a role. Who may is the caller's to decide.
+///
+/// # Errors
+/// The database's.
+pub async fn set_role(tx: &mut Tx, id: UserId, role: Role) -> Result<()> {
+    let now = tx.now();
+    queries::set_role(tx.conn(), id, role, now).await?;
+    Ok(())
+}
+
 /// The word a searcher may still be writing: matched as a beginning.
 fn last_word(words: &str) -> Option<String> {
     let word: String = words.split(|c: char| !c.is_alphanumeric()).rfind(|word| !word.is_empty())?.to_lowercase();

@@ -213,6 +213,11 @@ pub(super) async fn set_presence(
     Ok(())
 }
 
+pub(super) async fn set_role(conn: &mut PgConnection, id: UserId, role: Role, now: DateTime<Utc>) -> sqlx::Result<()> {
+    sqlx::query!("update users set role = $2, updated_at = $3 where id = $1", id.0, role as Role, now).execute(conn).await?;
+    Ok(())
+}
+
 /// The fields that have to hold together.
 pub(super) struct Pricing {
     pub conversation_type: ConversationType,
