@@ -47,6 +47,7 @@ pub struct Store {
     pub(crate) bus: bus::Bus,
     pub(crate) nudger: nudge::Nudger,
     pub(crate) keys: Arc<auth::Keys>,
+    pub(crate) mailer: mail::Mailer,
     settings: Arc<config::Settings>,
 }
 
@@ -63,7 +64,8 @@ impl Store {
         };
         let nudger = nudge::Nudger::spawn(pool.clone());
         let keys = Arc::new(auth::Keys::derive(&settings.jwt_secret));
-        Ok(Self { pool, clock, bus, nudger, keys, settings: Arc::new(settings) })
+        let mailer = mail::Mailer::new(&settings)?;
+        Ok(Self { pool, clock, bus, nudger, keys, mailer, settings: Arc::new(settings) })
     }
 
     /// The settings.

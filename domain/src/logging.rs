@@ -1,5 +1,7 @@
 //! How a program of ours writes its log: one line an event, on standard output.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::{EnvFilter, Layer, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::config::{LogFormat, SettingError, Settings, unusable};
@@ -12,7 +14,7 @@ pub fn init(settings: &Settings) -> Result<(), SettingError> {
     let filter = EnvFilter::try_new(&settings.log_level).map_err(|error| unusable("LOG_LEVEL", error))?;
     let lines = match settings.log_format {
         LogFormat::Json => fmt::layer().json().flatten_event(true).boxed(),
-        LogFormat::Text => fmt::layer().boxed(),
+        LogFormat::Text => fmt::layer().with_ansi(std::io::stdout().is_terminal()).boxed(),
     };
     tracing_subscriber::registry().with(lines.with_filter(filter)).try_init().ok();
     Ok(())

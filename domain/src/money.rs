@@ -105,7 +105,7 @@ mod tests {
             (-1.0, "usd"),
             (0.001, "usd"),
             (0.5, "jpy"),
-            (1e309, "usd"),
+            (f64::INFINITY, "usd"),
             (f64::NAN, "usd"),
             (1_000_000.01, "usd"),
             (1.0, "xxx"),

@@ -10,12 +10,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 use humanchat_jobs::{Job, NewJob, Queue};
 use serde_json::Value;
 use sqlx::{PgConnection, Postgres, Transaction};
+use uuid::Uuid;
 
 use crate::{
     Store,
     bus::Frame,
     error::{Error, Result},
     event::{Channel, Event},
+    id::JobId,
     queries,
 };
 
@@ -115,9 +117,11 @@ impl Tx {
     /// The database's; then nothing of it happened, unless the connection broke while the commit
     /// was under way: then it may have.
     pub async fn commit(mut self) -> Result<()> {
+        let asked: Vec<_> = self.jobs.iter().map(|job| (job.kind, job.id)).collect();
         let queues = self.write_jobs().await?;
         let frames = self.write_events().await?;
         self.inner.commit().await?;
+        log(&asked, &frames);
         for frame in frames {
             self.store.bus.publish(frame);
         }
@@ -171,6 +175,17 @@ impl Tx {
             })
             .collect()
     }
+}
+
+/// What ties a request to its jobs, and a job to its events: the line is written within the span of
+/// either.
+fn log(jobs: &[(&str, Uuid)], frames: &[Frame]) {
+    if jobs.is_empty() && frames.is_empty() || !tracing::enabled!(tracing::Level::INFO) {
+        return;
+    }
+    let jobs: Vec<_> = jobs.iter().map(|(kind, id)| format!("{kind} {}", JobId(*id))).collect();
+    let events = frames.iter().filter_map(|frame| Some(format!("{}#{}", frame.channel, frame.seq?)));
+    tracing::info!(jobs = jobs.join(", "), events = events.collect::<Vec<_>>().join(", "), "committed");
 }
 
 pub(crate) fn split(event: &Event) -> Result<(String, Value)> {

@@ -149,7 +149,7 @@ mod tests {
         for seq in [4, 5, 4, 6] {
             assert_eq!(topic.hear(seq, &frame(seq)), Heard::InOrder);
         }
-        let mut told = |frames: &mut tokio::sync::mpsc::UnboundedReceiver<Utf8Bytes>| {
+        let told = |frames: &mut tokio::sync::mpsc::UnboundedReceiver<Utf8Bytes>| {
             std::iter::from_fn(|| frames.try_recv().ok()).map(|frame| frame.to_string()).collect::<Vec<_>>()
         };
         assert_eq!(told(&mut early_frames), ["4", "5", "6"]);

@@ -14,7 +14,7 @@ use crate::{
     Store,
     error::{Error, Refusal, Result},
     id::{MagicLinkId, UserId},
-    mail::{Letter, Mailer},
+    mail::Letter,
     text::rules,
     tx::Tx,
 };
@@ -99,7 +99,7 @@ pub async fn use_magic_link(store: &Store, request_id: Option<String>, link: Val
 ///
 /// # Errors
 /// The database's or the mail server's. A repeat makes a new token; the former stops working.
-pub async fn mail_magic_link(mut tx: Tx, mailer: &Mailer, magic_link_id: MagicLinkId) -> Result<()> {
+pub async fn mail_magic_link(mut tx: Tx, magic_link_id: MagicLinkId) -> Result<()> {
     let (token, hash) = token::random();
     let now = tx.now();
     let Some(email) = queries::arm_magic_link(tx.conn(), magic_link_id, &hash, now).await? else {
@@ -121,6 +121,7 @@ pub async fn mail_magic_link(mut tx: Tx, mailer: &Mailer, magic_link_id: MagicLi
              It works once, for 15 minutes. If you didn't ask for it, ignore this mail.\n"
         ),
     };
+    let mailer = tx.store().mailer.clone();
     mailer.send(tx, letter).await
 }
 

@@ -218,7 +218,7 @@ pub fn warm_up() {
 }
 
 /// Deletes what is past its time.
-pub(crate) async fn prune(store: &Store) -> Result<u64> {
+pub(crate) async fn prune(store: &Store) -> Result<()> {
     Ok(queries::prune(&store.pool, store.clock.now()).await?)
 }
 

@@ -258,19 +258,16 @@ pub(super) async fn set_password(
 }
 
 /// Deletes tokens, tickets and links past their time, and logins that nothing belongs to any more.
-pub(super) async fn prune(pool: &PgPool, now: DateTime<Utc>) -> sqlx::Result<u64> {
-    let mut deleted =
-        sqlx::query!("delete from refresh_tokens where expires_at < $1", now).execute(pool).await?.rows_affected();
-    deleted +=
-        sqlx::query!("delete from socket_tickets where expires_at < $1", now).execute(pool).await?.rows_affected();
-    deleted += sqlx::query!("delete from magic_links where expires_at < $1", now).execute(pool).await?.rows_affected();
-    deleted += sqlx::query!(
+pub(super) async fn prune(pool: &PgPool, now: DateTime<Utc>) -> sqlx::Result<()> {
+    sqlx::query!("delete from refresh_tokens where expires_at < $1", now).execute(pool).await?;
+    sqlx::query!("delete from socket_tickets where expires_at < $1", now).execute(pool).await?;
+    sqlx::query!("delete from magic_links where expires_at < $1", now).execute(pool).await?;
+    sqlx::query!(
         "delete from logins l where created_at < $1::timestamptz - interval '1 day'
          and not exists (select from refresh_tokens t where t.login_id = l.id)",
         now,
     )
     .execute(pool)
-    .await?
-    .rows_affected();
-    Ok(deleted)
+    .await?;
+    Ok(())
 }

@@ -36,6 +36,7 @@ pub struct Reply {
 
 /// How a request with a key begins.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "it is taken apart at once")]
 pub enum Begun {
     /// It is the first: do it in this unit of work, then [`remember`].
     First(Tx),
@@ -83,6 +84,6 @@ pub async fn remember_refusal(mut tx: Tx, key: &Key, reply: &Reply) -> Result<()
 }
 
 /// Deletes replies older than a day.
-pub(crate) async fn prune(store: &Store) -> Result<u64> {
+pub(crate) async fn prune(store: &Store) -> Result<()> {
     Ok(queries::prune(&store.pool, store.clock.now()).await?)
 }

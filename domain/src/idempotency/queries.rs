@@ -48,10 +48,9 @@ pub(super) async fn insert(
     Ok(())
 }
 
-pub(super) async fn prune(pool: &PgPool, now: DateTime<Utc>) -> sqlx::Result<u64> {
-    let result =
-        sqlx::query!("delete from idempotency_keys where created_at < $1::timestamptz - interval '24 hours'", now)
-            .execute(pool)
-            .await?;
-    Ok(result.rows_affected())
+pub(super) async fn prune(pool: &PgPool, now: DateTime<Utc>) -> sqlx::Result<()> {
+    sqlx::query!("delete from idempotency_keys where created_at < $1::timestamptz - interval '24 hours'", now)
+        .execute(pool)
+        .await?;
+    Ok(())
 }

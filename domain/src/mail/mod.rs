@@ -17,7 +17,7 @@ use crate::{
 
 /// A mail to one person.
 #[derive(Debug, Clone)]
-pub struct Letter {
+pub(crate) struct Letter {
     /// A checked address.
     pub to: String,
     /// One line.
@@ -43,7 +43,7 @@ pub struct KeptMail {
 
 /// Sends mail.
 #[derive(Debug, Clone)]
-pub struct Mailer {
+pub(crate) struct Mailer {
     from: Mailbox,
     smtp: Option<AsyncSmtpTransport<Tokio1Executor>>,
 }
@@ -53,7 +53,7 @@ impl Mailer {
     ///
     /// # Errors
     /// When `SMTP_URL` or `MAIL_FROM` can't be used.
-    pub fn new(settings: &Settings) -> Result<Self, SettingError> {
+    pub(crate) fn new(settings: &Settings) -> Result<Self, SettingError> {
         let from =
             settings.mail_from.parse().map_err(|error: lettre::address::AddressError| unusable("MAIL_FROM", error))?;
         let smtp = match &settings.smtp_url {
@@ -72,7 +72,7 @@ impl Mailer {
     ///
     /// # Errors
     /// The database's or the mail server's; the caller tries again later.
-    pub async fn send(&self, mut tx: Tx, letter: Letter) -> Result<()> {
+    pub(crate) async fn send(&self, mut tx: Tx, letter: Letter) -> Result<()> {
         let Some(smtp) = &self.smtp else {
             let now = tx.now();
             queries::insert(tx.conn(), MailId::new(), &letter, now).await?;

@@ -4,11 +4,11 @@ mod queries;
 
 use crate::{Store, auth, error::Result, idempotency, realtime};
 
-/// Takes people offline whose api process died. Returns how many.
+/// Takes people offline whose api process died.
 ///
 /// # Errors
 /// The database's.
-pub async fn sweep_presence(store: &Store) -> Result<usize> {
+pub async fn sweep_presence(store: &Store) -> Result<()> {
     realtime::sweep(store).await
 }
 
@@ -27,10 +27,11 @@ pub async fn rotate_events(store: &Store) -> Result<()> {
     Ok(())
 }
 
-/// Deletes sign-in links, tokens, tickets and remembered replies past their time. Returns how many.
+/// Deletes sign-in links, tokens, tickets and remembered replies past their time.
 ///
 /// # Errors
 /// The database's.
-pub async fn prune_credentials(store: &Store) -> Result<u64> {
-    Ok(auth::prune(store).await? + idempotency::prune(store).await?)
+pub async fn prune_credentials(store: &Store) -> Result<()> {
+    auth::prune(store).await?;
+    idempotency::prune(store).await
 }

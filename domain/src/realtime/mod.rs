@@ -110,27 +110,23 @@ impl SocketProcess {
     /// # Errors
     /// The database's; then it is swept up later.
     pub async fn end(&self) -> Result<()> {
-        forget(&self.store, Some(self.id)).await.map(drop)
+        forget(&self.store, Some(self.id)).await
     }
 }
 
-/// Takes people offline whose process died. Returns how many.
-///
-/// # Errors
-/// The database's.
-pub(crate) async fn sweep(store: &Store) -> Result<usize> {
+/// Takes people offline whose process died.
+pub(crate) async fn sweep(store: &Store) -> Result<()> {
     forget(store, None).await
 }
 
-async fn forget(store: &Store, process: Option<Uuid>) -> Result<usize> {
+async fn forget(store: &Store, process: Option<Uuid>) -> Result<()> {
     let mut tx = store.begin(None).await?;
     let now = tx.now();
     let gone = queries::delete_processes(tx.conn(), process).await?;
     let still_online = queries::online(tx.conn(), &gone, now).await?;
     let offline: Vec<_> = gone.into_iter().filter(|id| !still_online.contains(id)).collect();
     users::announce_status(&mut tx, &offline).await?;
-    tx.commit().await?;
-    Ok(offline.len())
+    tx.commit().await
 }
 
 impl Store {

@@ -5,7 +5,7 @@ mod queries;
 
 use std::collections::BTreeMap;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use garde::{Valid, Validate};
 use humanchat_jobs::users::EndPresence;
 use serde::{Deserialize, Serialize};
@@ -250,6 +250,20 @@ pub async fn set_presence(tx: &mut Tx, id: UserId, change: &Valid<PresenceChange
         tx.emit(Channel::Status(id), Event::StatusChanged(after));
     }
     own(tx, id).await
+}
+
+/// Tells listeners that somebody's presence by HTTP ran out, if it did; else says until when it
+/// lasts.
+///
+/// # Errors
+/// The database's.
+pub async fn end_presence(tx: &mut Tx, id: UserId) -> Result<Option<DateTime<Utc>>> {
+    let now = tx.now();
+    if let Some(until) = queries::present_until(tx.conn(), id).await?.filter(|until| *until > now) {
+        return Ok(Some(until));
+    }
+    announce_status(tx, &[id]).await?;
+    Ok(None)
 }
 
 /// Tells listeners where these people stand now.

@@ -213,8 +213,15 @@ pub(super) async fn set_presence(
     Ok(())
 }
 
+pub(super) async fn present_until(conn: &mut PgConnection, id: UserId) -> sqlx::Result<Option<DateTime<Utc>>> {
+    let until = sqlx::query_scalar!("select present_until from users where id = $1", id.0).fetch_optional(conn).await?;
+    Ok(until.flatten())
+}
+
 pub(super) async fn set_role(conn: &mut PgConnection, id: UserId, role: Role, now: DateTime<Utc>) -> sqlx::Result<()> {
-    sqlx::query!("update users set role = $2, updated_at = $3 where id = $1", id.0, role as Role, now).execute(conn).await?;
+    sqlx::query!("update users set role = $2, updated_at = $3 where id = $1", id.0, role as Role, now)
+        .execute(conn)
+        .await?;
     Ok(())
 }
 
