@@ -106,10 +106,10 @@ create table mails (
 
 -- Somebody is online while a socket of theirs is open in a living process, or shortly after they
 -- said so over HTTP, unless they chose to be offline.
-create function user_is_online(state text, present_until timestamptz, id uuid, at timestamptz)
+create function user_is_online(state text, present_until timestamptz, who uuid, at timestamptz)
 returns boolean language sql stable parallel safe as $$
   select state <> 'offline' and (
     coalesce(present_until > at, false)
     or exists (select from user_sockets s join socket_processes p on p.id = s.process_id
-               where s.user_id = id and p.seen_at > now() - interval '20 seconds'))
+               where s.user_id = who and p.seen_at > now() - interval '20 seconds'))
 $$;

@@ -1,6 +1,6 @@
 //! How a program of ours writes its log: one line an event, on standard output.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, stdout};
 
 use tracing_subscriber::{EnvFilter, Layer, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
@@ -14,8 +14,10 @@ pub fn init(settings: &Settings) -> Result<(), SettingError> {
     let filter = EnvFilter::try_new(&settings.log_level).map_err(|error| unusable("LOG_LEVEL", error))?;
     let lines = match settings.log_format {
         LogFormat::Json => fmt::layer().json().flatten_event(true).boxed(),
-        LogFormat::Text => fmt::layer().with_ansi(std::io::stdout().is_terminal()).boxed(),
+        LogFormat::Text => fmt::layer().with_ansi(stdout().is_terminal()).boxed(),
     };
-    tracing_subscriber::registry().with(lines.with_filter(filter)).try_init().ok();
+    // A filter for all layers: with one of the layer's own, each `enabled!` of a library (sqlx has
+    // them) swallows the thread's next event.
+    tracing_subscriber::registry().with(filter).with(lines).try_init().ok();
     Ok(())
 }

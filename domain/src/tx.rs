@@ -38,7 +38,12 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn begin(&self, request_id: Option<String>) -> Result<Tx> {
-        let inner = self.pool.begin().await?;
+        // In a task of its own: were this cancelled between asking for the transaction and hearing
+        // of it, the connection would go back to the pool with the transaction open, and swallow
+        // what its next user writes. A finished Transaction that nobody takes is rolled back.
+        let pool = self.pool.clone();
+        let begun = tokio::spawn(async move { pool.begin().await }).await;
+        let inner = begun.map_err(|_| Error::Internal("a transaction could not be begun"))??;
         let now = self.clock.now();
         Ok(Tx { inner, store: self.clone(), now, request_id, jobs: Vec::new(), events: Vec::new() })
     }

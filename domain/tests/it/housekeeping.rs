@@ -1,0 +1,88 @@
+//! What piles up is taken away, and nothing else.
+
+use std::time::Duration;
+
+use humanchat_domain::{
+    Store,
+    clock::Clock,
+    event::{Channel, Event},
+    id::{ConversationId, UserId},
+    maintenance, realtime,
+    testing::TestDatabase,
+};
+
+const DAY: Duration = Duration::from_hours(24);
+
+async fn emit(store: &Store, user_id: UserId) {
+    let mut tx = store.begin(None).await.unwrap();
+    let event = Event::ConversationRead { conversation_id: ConversationId::new(), user_id, message_id: 1 };
+    tx.emit(Channel::Notifications(user_id), event);
+    tx.commit().await.unwrap();
+}
+
+async fn partitions(store: &Store) -> i64 {
+    let count = "select count(*) from pg_inherits where inhparent = 'events'::regclass";
+    sqlx::query_scalar(count).fetch_one(store.pool()).await.unwrap()
+}
+
+#[tokio::test]
+async fn events_are_kept_for_seven_days_and_numbered_on_for_ever() {
+    let clock = Clock::manual(Clock::System.now());
+    let store = TestDatabase::create().await.store(clock.clone());
+    let user = UserId::new();
+    let channel = Channel::Notifications(user);
+    for _ in 0..10 {
+        maintenance::rotate_events(&store).await.unwrap();
+        emit(&store, user).await;
+        clock.advance(DAY);
+    }
+    maintenance::rotate_events(&store).await.unwrap();
+    let head = realtime::head(&store, channel).await.unwrap();
+    assert_eq!(head.seq, 10);
+    // Ten days on, the events of the last seven are there; a day's partition goes as a whole.
+    assert!((3..=4).contains(&head.oldest), "{head:?}");
+    let kept = realtime::events_after(&store, channel, 0, 100).await.unwrap();
+    assert_eq!(kept.first().and_then(|frame| frame.seq), Some(head.oldest));
+    assert!(partitions(&store).await <= 13, "seven days back, today, three ahead, the rest");
+}
+
+#[tokio::test]
+async fn events_outlive_a_schedule_that_stood_still() {
+    let clock = Clock::manual(Clock::System.now());
+    let store = TestDatabase::create().await.store(clock.clone());
+    let user = UserId::new();
+    clock.advance(DAY * 30);
+    emit(&store, user).await;
+    maintenance::rotate_events(&store).await.unwrap();
+    emit(&store, user).await;
+    clock.advance(DAY);
+    emit(&store, user).await;
+    let kept = realtime::events_after(&store, Channel::Notifications(user), 0, 10).await.unwrap();
+    assert_eq!(kept.len(), 3);
+    clock.advance(DAY * 9);
+    maintenance::rotate_events(&store).await.unwrap();
+    let kept = realtime::events_after(&store, Channel::Notifications(user), 0, 10).await.unwrap();
+    assert_eq!(kept.len(), 0, "what lay outside the days' partitions goes too");
+}
+
+#[tokio::test]
+async fn a_silent_processs_people_are_taken_offline() {
+    let store = TestDatabase::create().await.store(Clock::default());
+    let id = UserId::new();
+    let insert = "insert into users (id, name, email, created_at, updated_at) values ($1, 'Ana', 'ana@example.com', now(), now())";
+    sqlx::query(insert).bind(id.0).execute(store.pool()).await.unwrap();
+    let process = realtime::SocketProcess::new(store.clone());
+    process.report(&[id], &[], Vec::new).await.unwrap();
+    let is_online = || async { humanchat_domain::users::find(&store, id).await.unwrap().is_online };
+    assert!(is_online().await);
+    maintenance::sweep_presence(&store).await.unwrap();
+    assert!(is_online().await, "a living process is left alone");
+
+    let age = "update socket_processes set seen_at = now() - interval '21 seconds'";
+    sqlx::query(age).execute(store.pool()).await.unwrap();
+    assert!(!is_online().await, "even before the sweep");
+    maintenance::sweep_presence(&store).await.unwrap();
+    // The process was only slow: with its next sign of life it says again who is there.
+    process.report(&[], &[], || vec![id]).await.unwrap();
+    assert!(is_online().await);
+}
