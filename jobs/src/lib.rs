@@ -125,7 +125,8 @@ impl NewJob {
     }
 
     /// The job of a schedule's tick: its id follows from name and time, so that however many
-    /// workers tick, one job results, even when it has already run.
+    /// workers tick, one job results, even when it has already run. A job of the same key that
+    /// still waits stays as it is.
     #[must_use]
     pub fn for_tick(mut self, tick: DateTime<Utc>) -> Self {
         use sha2::{Digest, Sha256};
@@ -133,6 +134,65 @@ impl NewJob {
         let mut bytes = [0u8; 16];
         bytes.copy_from_slice(&digest[..16]);
         self.id = uuid::Builder::from_custom_bytes(bytes).into_uuid();
+        self.on_duplicate = OnDuplicate::Keep;
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Debug;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        auth::SendMagicLink,
+        id::{InviteId, MagicLinkId, UserId},
+        invites::ExpireInvite,
+        maintenance::{PruneCredentials, PruneJobs, RotateEvents, SweepPresence},
+        users::EndPresence,
+    };
+
+    const ID: Uuid = Uuid::from_u128(0x0193_4c8d_1a2b_7c3d_8e4f_5061_7283_94a5);
+
+    /// Jobs of this shape wait in tables: it stays readable for ever.
+    fn golden<J: Job + Debug>(payload: &J, name: &str, json: &serde_json::Value) {
+        assert_eq!(J::NAME, name);
+        assert_eq!(serde_json::to_value(payload).unwrap(), *json, "{name} is written differently");
+        let read: J = serde_json::from_value(json.clone()).unwrap();
+        assert_eq!(format!("{read:?}"), format!("{payload:?}"), "{name} is read differently");
+    }
+
+    #[test]
+    fn payloads_keep_their_shape() {
+        golden(
+            &SendMagicLink { magic_link_id: MagicLinkId(ID) },
+            "send_magic_link",
+            &json!({"magic_link_id": "link_01jd68t6hbfgyrwktgc5s87555"}),
+        );
+        golden(
+            &ExpireInvite { invite_id: InviteId(ID) },
+            "expire_invite",
+            &json!({"invite_id": "inv_01jd68t6hbfgyrwktgc5s87555"}),
+        );
+        golden(
+            &EndPresence { user_id: UserId(ID) },
+            "end_presence",
+            &json!({"user_id": "user_01jd68t6hbfgyrwktgc5s87555"}),
+        );
+        golden(&SweepPresence {}, "sweep_presence", &json!({}));
+        golden(&RotateEvents {}, "rotate_events", &json!({}));
+        golden(&PruneJobs {}, "prune_jobs", &json!({}));
+        golden(&PruneCredentials {}, "prune_credentials", &json!({}));
+    }
+
+    #[test]
+    fn a_tick_has_one_id_everywhere() {
+        let tick = DateTime::from_timestamp(1_794_830_400, 0).unwrap();
+        let id = |tick| NewJob::new(&SweepPresence {}, tick).unwrap().for_tick(tick).id;
+        assert_eq!(id(tick).to_string(), "66df88c5-1969-8076-b223-9a2adabc7b09");
+        assert_ne!(id(tick), id(tick + chrono::TimeDelta::seconds(10)));
+        assert_ne!(id(tick), NewJob::new(&PruneJobs {}, tick).unwrap().for_tick(tick).id);
     }
 }

@@ -16,6 +16,11 @@ macro_rules! chores {
             /// The next tick does it again.
             const MAX_ATTEMPTS: i16 = 3;
             const GLOBAL_CONCURRENCY: Option<u32> = Some(1);
+
+            /// A chore that waits already, in a paused queue say, need not wait twice.
+            fn dedupe_key(&self) -> Option<String> {
+                Some("any".to_owned())
+            }
         }
     )*};
 }
