@@ -72,7 +72,8 @@ async fn ask_magic_link(State(app): State<App>, id: Id, Body(ask): Body<AskMagic
 /// Sign in with a mailed link, once, within 15 minutes. Only the newest link of an address works.
 /// The first proof of an address voids a password and logins from before it.
 #[utoipa::path(post, path = "/api/auth/magic-link/verify", tag = "Authentication", security(()), request_body = UseMagicLink,
-    responses((status = 200, body = Auth), (status = 410, description = "`link_expired`: used, replaced, too old or never issued")))]
+    responses((status = 200, body = Auth), (status = 401, description = "`invalid_credentials`: the account is suspended"),
+        (status = 410, description = "`link_expired`: used, replaced, too old or never issued")))]
 async fn use_magic_link(State(app): State<App>, id: Id, Body(link): Body<UseMagicLink>) -> Reply<Auth> {
     let auth = auth::use_magic_link(&app.store, Some(id.0.0), link).await?;
     Ok((StatusCode::OK, Json(auth)))

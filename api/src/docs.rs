@@ -3,8 +3,9 @@
 use utoipa::{
     Modify, OpenApi,
     openapi::{
-        self, ContentBuilder, RefOr, Response, ResponseBuilder,
-        path::{Operation, ParameterIn},
+        self, ContentBuilder, ObjectBuilder, RefOr, Required, Response, ResponseBuilder,
+        path::{Operation, Parameter, ParameterBuilder, ParameterIn},
+        schema::Type,
         security::{Http, HttpAuthScheme, SecurityScheme},
     },
 };
@@ -51,17 +52,59 @@ impl Modify for Bearer {
 /// with an id in its path.
 pub(crate) fn complete(mut document: openapi::OpenApi) -> openapi::OpenApi {
     for item in document.paths.paths.values_mut() {
-        let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
-        for operation in operations.into_iter().flatten() {
-            complete_operation(operation);
+        for operation in [&mut item.get, &mut item.delete].into_iter().flatten() {
+            complete_operation(operation, false);
+        }
+        for operation in [&mut item.post, &mut item.put, &mut item.patch].into_iter().flatten() {
+            complete_operation(operation, true);
+        }
+        if let Some(operation) = item.post.as_mut().filter(|operation| takes_key(operation)) {
+            complete_keyed(operation);
         }
     }
     document
 }
 
-fn complete_operation(operation: &mut Operation) {
-    let is_open = operation.security.as_ref().is_some_and(|security| security.len() == 1);
-    let has_body = operation.request_body.is_some();
+/// Whether the operation stands for no login at all.
+fn is_open(operation: &Operation) -> bool {
+    operation.security.as_ref().is_some_and(|security| security.len() == 1)
+}
+
+/// Whether a POST can be named: all that need a login, but for the one that ends it.
+fn takes_key(operation: &Operation) -> bool {
+    !is_open(operation) && !operation.responses.responses.contains_key("204")
+}
+
+fn idempotency_key() -> Parameter {
+    ParameterBuilder::new()
+        .name("Idempotency-Key")
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(
+            "1–255 printable ASCII characters. The same key and body again: the first reply, with \
+             `Idempotency-Replayed: true`; another body: 422 `idempotency_key_reused`; while the first still runs: \
+             409 `idempotency_in_flight`. Kept for 24 hours; replies of 500 and above are not.",
+        ))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(255))))
+        .build()
+}
+
+fn complete_keyed(operation: &mut Operation) {
+    operation.parameters.get_or_insert_default().push(RefOr::T(idempotency_key()));
+    for (status, code) in [("409", "`idempotency_in_flight`"), ("422", "`idempotency_key_reused`")] {
+        let entry = operation.responses.responses.entry(status.to_owned());
+        let RefOr::T(response) = entry.or_insert_with(|| RefOr::T(Response::default())) else { continue };
+        if response.description.is_empty() {
+            code.clone_into(&mut response.description);
+        } else {
+            response.description = format!("{}; {code}", response.description);
+        }
+        complete_response(status, response);
+    }
+}
+
+fn complete_operation(operation: &mut Operation, has_body: bool) {
+    let is_open = is_open(operation);
     let parameters = operation.parameters.as_deref().unwrap_or_default();
     let has = |place: ParameterIn| {
         parameters.iter().any(|parameter| matches!(parameter, RefOr::T(parameter) if parameter.parameter_in == place))

@@ -4,7 +4,14 @@
 
 use std::sync::Arc;
 
-use axum::{Router, extract::DefaultBodyLimit, http::StatusCode, middleware, response::IntoResponse, routing::get};
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    http::StatusCode,
+    middleware,
+    response::{IntoResponse, Response},
+    routing::get,
+};
 use humanchat_domain::Store;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::{OpenApi, openapi};
@@ -48,7 +55,8 @@ impl App {
     }
 }
 
-const MAX_BODY: usize = 64 * 1024;
+/// How many bytes a body may have.
+pub(crate) const MAX_BODY: usize = 64 * 1024;
 
 fn documented() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(docs::Document::openapi())
@@ -66,6 +74,18 @@ pub fn openapi() -> openapi::OpenApi {
     docs::complete(documented().into_openapi())
 }
 
+/// `/docs`, with errors in the envelope like everywhere else.
+fn swagger_ui(document: openapi::OpenApi) -> Router<App> {
+    let pages = Router::from(SwaggerUi::new("/docs").url("/openapi.json", document));
+    pages.layer(middleware::map_response(async |page: Response| {
+        if page.status().is_success() || page.status().is_redirection() {
+            page
+        } else {
+            ApiError::not_found("page").into_response()
+        }
+    }))
+}
+
 /// Every route, with every layer.
 ///
 /// # Errors
@@ -77,7 +97,7 @@ pub fn router(app: App) -> anyhow::Result<Router> {
     let routes = paths
         .merge(pages::routes(app.store.settings().dev_pages))
         .route("/openapi.yaml", get(move || async move { ([("content-type", "application/yaml")], yaml.to_string()) }))
-        .merge(SwaggerUi::new("/docs").url("/openapi.json", document))
+        .merge(swagger_ui(document))
         .fallback(|| async { ApiError::not_found("route") })
         .method_not_allowed_fallback(|| async {
             ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this route does not take this method")

@@ -4,7 +4,10 @@
 //! It may lose anything. Durable frames carry their number, so that a listener notices and reads
 //! what it missed from Postgres.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -12,7 +15,7 @@ use fred::{
     clients::{Client, SubscriberClient},
     interfaces::{ClientLike, EventInterface, PubsubInterface},
     types::{
-        Builder,
+        Builder, CustomCommand,
         config::{Config, ReconnectPolicy},
     },
 };
@@ -24,6 +27,10 @@ use crate::{error::Result, event::Channel};
 
 /// How long a bell or a subscription may wait for a Redis that is away.
 const COMMAND_TIMEOUT: Duration = Duration::from_millis(250);
+/// A bell that waited longer isn't rung any more: after an outage, listeners would be told for
+/// minutes who had been typing or online long ago.
+const STALE: Duration = Duration::from_secs(1);
+const RESUBSCRIBE_EVERY: Duration = Duration::from_millis(100);
 const RECONNECT_EVERY_MS: u32 = 250;
 /// Bells that may wait in a process; more are dropped, and made up for from Postgres.
 const BACKLOG: usize = 16_384;
@@ -81,6 +88,8 @@ impl Frame {
 pub enum Signal {
     /// A frame on some channel.
     Frame(Frame),
+    /// These channels are heard from now on; what was said on them until now may have been missed.
+    Heard(Vec<Channel>),
     /// Something may have been missed on any channel.
     Gap,
 }
@@ -88,7 +97,7 @@ pub enum Signal {
 /// The sending side, shared by everything in the process.
 #[derive(Debug, Clone)]
 pub struct Bus {
-    outbox: mpsc::Sender<Frame>,
+    outbox: mpsc::Sender<(Instant, Frame)>,
     kind: Kind,
 }
 
@@ -101,11 +110,11 @@ enum Kind {
 impl Bus {
     /// A bus inside this process.
     pub fn local() -> Self {
-        let (outbox, mut waiting) = mpsc::channel::<Frame>(BACKLOG);
+        let (outbox, mut waiting) = mpsc::channel::<(Instant, Frame)>(BACKLOG);
         let (sender, _) = broadcast::channel(BACKLOG);
         let ring = sender.clone();
         tokio::spawn(async move {
-            while let Some(frame) = waiting.recv().await {
+            while let Some((_, frame)) = waiting.recv().await {
                 ring.send(frame).ok();
             }
         });
@@ -119,6 +128,10 @@ impl Bus {
     pub fn redis(url: &str) -> std::result::Result<Self, fred::error::Error> {
         let mut builder = Builder::from_config(Config::from_url(url)?);
         builder
+            .with_config(|config| {
+                // Otherwise a Redis that is away at the start would never be tried again.
+                config.fail_fast = false;
+            })
             .set_policy(ReconnectPolicy::new_constant(0, RECONNECT_EVERY_MS))
             .with_performance_config(|config| {
                 config.default_command_timeout = COMMAND_TIMEOUT;
@@ -133,10 +146,13 @@ impl Bus {
             });
         let publisher = builder.build()?;
         publisher.connect();
-        let (outbox, mut waiting) = mpsc::channel::<Frame>(BACKLOG);
+        let (outbox, mut waiting) = mpsc::channel::<(Instant, Frame)>(BACKLOG);
         let client = publisher.clone();
         tokio::spawn(async move {
-            while let Some(frame) = waiting.recv().await {
+            while let Some((rung, frame)) = waiting.recv().await {
+                if rung.elapsed() > STALE {
+                    continue;
+                }
                 let sent: std::result::Result<(), _> =
                     client.publish(redis_channel(frame.channel), frame.encode()).await;
                 if let Err(error) = sent {
@@ -149,7 +165,7 @@ impl Bus {
 
     /// Rings the bell. Never waits and never fails: see the module's words on loss.
     pub fn publish(&self, frame: Frame) {
-        if self.outbox.try_send(frame).is_err() {
+        if self.outbox.try_send((Instant::now(), frame)).is_err() {
             tracing::debug!("too many bells wait; one was dropped");
         }
     }
@@ -181,8 +197,8 @@ impl Bus {
             Kind::Redis { builder, .. } => {
                 let subscriber = builder.build_subscriber_client()?;
                 subscriber.connect();
-                tokio::spawn(hear_redis(subscriber.clone(), sender));
-                tokio::spawn(keep_subscriptions(subscriber, wanted));
+                tokio::spawn(hear_redis(subscriber.clone(), sender.clone()));
+                tokio::spawn(keep_subscriptions(subscriber, sender, wanted));
             }
         }
         Ok(Listener { signals, wishes: Wishes(wishes) })
@@ -255,25 +271,19 @@ async fn hear_local(
 
 async fn hear_redis(subscriber: SubscriberClient, signals: mpsc::Sender<Signal>) {
     let mut messages = subscriber.message_rx();
-    let mut reconnects = subscriber.reconnect_rx();
     loop {
-        let signal = tokio::select! {
-            message = messages.recv() => match message {
-                Ok(message) => {
-                    let frame = from_redis_channel(&message.channel).zip(message.value.as_bytes()).and_then(
-                        |(channel, bytes)| Frame::decode(channel, &Bytes::copy_from_slice(bytes)));
-                    match frame {
-                        Some(frame) => Signal::Frame(frame),
-                        None => continue,
-                    }
+        let signal = match messages.recv().await {
+            Ok(message) => {
+                let frame = from_redis_channel(&message.channel)
+                    .zip(message.value.as_bytes())
+                    .and_then(|(channel, bytes)| Frame::decode(channel, &Bytes::copy_from_slice(bytes)));
+                match frame {
+                    Some(frame) => Signal::Frame(frame),
+                    None => continue,
                 }
-                Err(broadcast::error::RecvError::Lagged(_)) => Signal::Gap,
-                Err(broadcast::error::RecvError::Closed) => return,
-            },
-            reconnect = reconnects.recv() => match reconnect {
-                Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => Signal::Gap,
-                Err(broadcast::error::RecvError::Closed) => return,
-            },
+            }
+            Err(broadcast::error::RecvError::Lagged(_)) => Signal::Gap,
+            Err(broadcast::error::RecvError::Closed) => return,
         };
         if signals.send(signal).await.is_err() {
             return;
@@ -281,13 +291,25 @@ async fn hear_redis(subscriber: SubscriberClient, signals: mpsc::Sender<Signal>)
     }
 }
 
+async fn is_answering(subscriber: &SubscriberClient) -> bool {
+    // In a cluster: at the node where the client subscribes.
+    let slot = fred::util::redis_keyslot(subscriber.id().as_bytes());
+    let ping = CustomCommand::new_static("PING", slot, false);
+    let answer: std::result::Result<fred::types::Value, _> = subscriber.custom(ping, Vec::<String>::new()).await;
+    answer.is_ok()
+}
+
 /// Brings Redis' subscriptions in line with the wishes, in batches, and anew after a reconnect.
-async fn keep_subscriptions(subscriber: SubscriberClient, mut wanted: mpsc::UnboundedReceiver<(Channel, bool)>) {
+async fn keep_subscriptions(
+    subscriber: SubscriberClient,
+    signals: mpsc::Sender<Signal>,
+    mut wanted: mpsc::UnboundedReceiver<(Channel, bool)>,
+) {
     const BATCH: usize = 500;
     let mut wishes: HashSet<Channel> = HashSet::new();
     let mut held: HashSet<Channel> = HashSet::new();
     let mut reconnects = subscriber.reconnect_rx();
-    let mut retry = tokio::time::interval(Duration::from_millis(500));
+    let mut retry = tokio::time::interval(RESUBSCRIBE_EVERY);
     let mut batch = Vec::with_capacity(BATCH);
     loop {
         tokio::select! {
@@ -306,8 +328,13 @@ async fn keep_subscriptions(subscriber: SubscriberClient, mut wanted: mpsc::Unbo
         let missing: Vec<_> = wishes.difference(&held).copied().collect();
         for channels in missing.chunks(BATCH) {
             let names: Vec<_> = channels.iter().map(|channel| redis_channel(*channel)).collect();
-            if subscriber.subscribe(names).await.is_ok() {
+            // The client calls it done once it is written. Redis takes what comes on a connection in
+            // order: when it answers what follows, it hears the channels.
+            if subscriber.subscribe(names).await.is_ok() && is_answering(&subscriber).await {
                 held.extend(channels);
+                if signals.send(Signal::Heard(channels.to_vec())).await.is_err() {
+                    return;
+                }
             }
         }
         let extra: Vec<_> = held.difference(&wishes).copied().collect();

@@ -13,7 +13,7 @@ use crate::config::{LogFormat, SettingError, Settings, unusable};
 pub fn init(settings: &Settings) -> Result<(), SettingError> {
     let filter = EnvFilter::try_new(&settings.log_level).map_err(|error| unusable("LOG_LEVEL", error))?;
     let lines = match settings.log_format {
-        LogFormat::Json => fmt::layer().json().flatten_event(true).boxed(),
+        LogFormat::Json => fmt::layer().json().flatten_event(true).with_span_list(false).boxed(),
         LogFormat::Text => fmt::layer().with_ansi(stdout().is_terminal()).boxed(),
     };
     // A filter for all layers: with one of the layer's own, each `enabled!` of a library (sqlx has

@@ -77,11 +77,13 @@ impl Price {
         if !(0.0..=MAX_MAJOR).contains(&self.0) {
             return Err("must be from 0 to 1000000");
         }
-        let minor = self.0 * 10f64.powi(digits.cast_signed());
-        if (minor - minor.round()).abs() > 1e-6 {
+        let scale = 10f64.powi(digits.cast_signed());
+        let minor = (self.0 * scale).round();
+        // The nearest float to a price is this quotient, and no other number is.
+        if (minor / scale - self.0).abs() > 0.0 {
             return Err("has more decimal places than the currency");
         }
-        Ok(minor.round() as i64)
+        Ok(minor as i64)
     }
 }
 
@@ -104,6 +106,8 @@ mod tests {
         for (price, currency) in [
             (-1.0, "usd"),
             (0.001, "usd"),
+            (10.000_000_001, "usd"),
+            (1e-9, "usd"),
             (0.5, "jpy"),
             (f64::INFINITY, "usd"),
             (f64::NAN, "usd"),

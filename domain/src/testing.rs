@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use url::Url;
 use uuid::Uuid;
 
-use crate::{Store, clock::Clock, config::Settings};
+use crate::{Store, clock::Clock, config::Settings, id::UserId, users::DisplayMode};
 
 const TEMPLATE: &str = "humanchat_template";
 
@@ -76,4 +76,57 @@ pub fn redis_url() -> Option<String> {
 /// A time to start manual clocks at: far from any daylight-saving night.
 pub fn noon() -> DateTime<Utc> {
     DateTime::from_timestamp(1_794_830_400, 0).unwrap_or_default()
+}
+
+/// What staff decide about a person.
+#[derive(Debug, Clone, Copy)]
+pub struct Flags {
+    /// How they are reached.
+    pub display_mode: DisplayMode,
+    /// Whether staff answer for them.
+    pub managed: bool,
+    /// Whether their rate is hidden from others.
+    pub confidential_rate: bool,
+    /// Whether they are shut out.
+    pub suspended: bool,
+}
+
+impl Default for Flags {
+    fn default() -> Self {
+        Self { display_mode: DisplayMode::Normal, managed: false, confidential_rate: false, suspended: false }
+    }
+}
+
+/// Sets somebody's flags as staff would.
+///
+/// # Panics
+/// When the database fails.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub async fn set_flags(store: &Store, id: UserId, flags: Flags) {
+    sqlx::query(
+        "update users set display_mode = $2, managed = $3, confidential_rate = $4,
+           suspended_at = case when $5 then $6 end where id = $1",
+    )
+    .bind(id)
+    .bind(flags.display_mode)
+    .bind(flags.managed)
+    .bind(flags.confidential_rate)
+    .bind(flags.suspended)
+    .bind(store.clock().now())
+    .execute(store.pool())
+    .await
+    .expect("flags can be set");
+}
+
+/// Makes every api process look as if it had last been seen this much earlier.
+///
+/// # Panics
+/// When the database fails.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub async fn age_socket_processes(store: &Store, by: std::time::Duration) {
+    sqlx::query("update socket_processes set seen_at = seen_at - $1")
+        .bind(by)
+        .execute(store.pool())
+        .await
+        .expect("processes can be aged");
 }

@@ -141,8 +141,10 @@ pub(crate) mod rules {
     }
 
     pub(crate) fn https_url<C>(text: &str, _: &C) -> garde::Result {
+        // The parser forgives white space and control characters; whoever shows the text may not.
+        let is_plain = !text.chars().any(|c| c.is_control() || c == ' ');
         let is_https = url::Url::parse(text).is_ok_and(|url| url.scheme() == "https" && url.has_host());
-        if is_https && text.len() <= 2000 {
+        if is_plain && is_https && text.len() <= 2000 {
             Ok(())
         } else {
             Err(Error::new("must be an https URL of at most 2000 bytes"))

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::{
-    body::Bytes,
+    body::{Bytes, HttpBody},
     extract::{FromRequest, Request},
     http::{
         HeaderMap, StatusCode,
@@ -11,11 +11,11 @@ use axum::{
     },
 };
 use garde::{Unvalidated, Valid, Validate};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 
 use super::error::ApiError;
-use crate::App;
+use crate::{App, MAX_BODY};
 
 /// A valid body of a request that needs no caller.
 pub(crate) struct Body<T>(pub Valid<T>);
@@ -33,12 +33,15 @@ where
     }
 }
 
-/// Reads a body of at most 64 KiB.
+/// Reads a body of at most 64 KiB. One that is announced to be larger isn't waited for.
 pub(crate) async fn read(request: Request, app: &App) -> Result<Bytes, ApiError> {
+    let too_large =
+        || ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "the body is larger than 64 KiB");
+    if request.body().size_hint().lower() > MAX_BODY as u64 {
+        return Err(too_large());
+    }
     Bytes::from_request(request, app).await.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "the body is larger than 64 KiB")
-        }
+        StatusCode::PAYLOAD_TOO_LARGE => too_large(),
         _ => ApiError::malformed("the body could not be read to its end"),
     })
 }
@@ -54,26 +57,43 @@ where
         check_media_type(headers)?;
         bytes
     };
-    if bytes.starts_with(b"[") {
+    if bytes.trim_ascii_start().starts_with(b"[") {
         // serde would take an array for a struct, field by field.
-        return Err(one("body", "must be an object".to_owned()));
+        return Err(match check_json(bytes) {
+            Ok(()) => one("body", "must be an object".to_owned()),
+            Err(error) => not_json(&error),
+        });
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value: T = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
         let error = error.into_inner();
         match error.classify() {
-            Category::Data => one(if path == "." { "body" } else { &path }, without_position(&error)),
-            Category::Syntax | Category::Eof | Category::Io => {
-                ApiError::malformed(format!("the body is not JSON: {error}"))
+            Category::Data => {
+                let (field, reason) = place(&path, &without_position(&error));
+                one(&field, reason)
             }
+            // That is how serde_json says that something else stands where one of an enum's names should.
+            Category::Syntax if error.to_string().starts_with("expected value") && check_json(bytes).is_ok() => {
+                one(&path, "must be one of its names".to_owned())
+            }
+            Category::Syntax | Category::Eof | Category::Io => not_json(&error),
         }
     })?;
-    deserializer.end().map_err(|error| ApiError::malformed(format!("the body is not JSON: {error}")))?;
+    deserializer.end().map_err(|error| not_json(&error))?;
     Unvalidated::new(value).validate().map_err(|report| {
         let fields = report.iter().map(|(path, error)| (camel_case(&path.to_string()), error.to_string()));
         ApiError::invalid(fields.collect())
     })
+}
+
+/// Whether the bytes are JSON at all, whatever it says.
+fn check_json(bytes: &[u8]) -> serde_json::Result<()> {
+    serde_json::from_slice::<IgnoredAny>(bytes).map(drop)
+}
+
+fn not_json(error: &serde_json::Error) -> ApiError {
+    ApiError::malformed(format!("the body is not JSON: {error}"))
 }
 
 fn one(field: &str, reason: String) -> ApiError {
@@ -95,17 +115,31 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), ApiError> {
     }
 }
 
+/// The field an error is about, and the reason. serde says "missing field `x`" of what x is missing in.
+fn place(path: &str, reason: &str) -> (String, String) {
+    let named = |beginning: &str| reason.strip_prefix(beginning)?.strip_suffix('`');
+    let inside = |name: &str| if path == "." { name.to_owned() } else { format!("{path}.{name}") };
+    if let Some(name) = named("missing field `") {
+        (inside(name), "is missing".to_owned())
+    } else if let Some(name) = named("duplicate field `") {
+        (inside(name), "is there twice".to_owned())
+    } else {
+        (if path == "." { "body" } else { path }.to_owned(), reason.to_owned())
+    }
+}
+
 /// serde_json ends its messages with "at line 1 column 9", which helps nobody here.
 fn without_position(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.split(" at line ").next().unwrap_or(&text).to_owned()
 }
 
-/// Field names as clients know them: `attachments[0].mime_type` becomes `attachments[0].mimeType`.
+/// Field names as clients know them: `attachments[0].mime_type` becomes `attachments[0].mimeType`,
+/// and `r#type` becomes `type`.
 fn camel_case(path: &str) -> String {
     let mut result = String::with_capacity(path.len());
     let mut upper = false;
-    for c in path.chars() {
+    for c in path.replace("r#", "").chars() {
         if c == '_' {
             upper = true;
         } else if upper {
@@ -133,6 +167,19 @@ mod tests {
         #[garde(dive)]
         #[serde(default)]
         inner_things: Vec<Inner>,
+        #[garde(custom(|text: &Option<String>, (): &()| match text {
+            Some(_) => Err(garde::Error::new("must be absent")),
+            None => Ok(()),
+        }))]
+        r#type: Option<String>,
+        #[garde(skip)]
+        colour: Option<Colour>,
+    }
+
+    #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Colour {
+        Red,
     }
 
     #[derive(Debug, Deserialize, Validate)]
@@ -152,10 +199,12 @@ mod tests {
 
     #[test]
     fn the_wrong_field_is_named() {
-        assert!(read(r#"{"firstNumber": 5, "innerThings": [{"shortText": "abc"}]}"#).is_ok());
+        let good = read(r#"{"firstNumber": 5, "innerThings": [{"shortText": "abc"}], "colour": "red"}"#).unwrap();
+        assert_eq!((good.first_number, good.colour), (5, Some(Colour::Red)));
         for (body, status, fields) in [
-            ("", 422, "body"),
-            ("{}", 422, "body"),
+            ("", 422, "firstNumber"),
+            ("{}", 422, "firstNumber"),
+            (r#"{"firstNumber": 1, "innerThings": [{}]}"#, 422, "innerThings[0].shortText"),
             (r#"{"firstNumber": 6}"#, 422, "firstNumber"),
             (r#"{"firstNumber": "1"}"#, 422, "firstNumber"),
             (r#"{"firstNumber": 1, "secret": 1}"#, 422, "secret"),
@@ -168,7 +217,16 @@ mod tests {
                 "firstNumber,innerThings[0].shortText",
             ),
             (r#"{"firstNumber": 1, "innerThings": [{"short_text": "a"}]}"#, 422, "innerThings[0].short_text"),
+            (r#"{"firstNumber": 1, "type": "x"}"#, 422, "type"),
+            (r#"{"firstNumber": 1, "colour": 1}"#, 422, "colour"),
+            (r#"{"firstNumber": 1, "colour": ["red"]}"#, 422, "colour"),
+            (r#"{"firstNumber": 1, "colour": "blue"}"#, 422, "colour"),
+            (r#"{"firstNumber": 1, "colour": }"#, 400, ""),
+            (r#"{"firstNumber": 1, "colour": 1"#, 400, ""),
             ("[1]", 422, "body"),
+            (" \n[1]", 422, "body"),
+            ("[1", 400, ""),
+            (r#"["x"] ["y"]"#, 400, ""),
             ("null", 422, "body"),
             (r#"{"firstNumber": 1e309}"#, 400, ""),
             (r#"{"firstNumber": 1"#, 400, ""),

@@ -45,11 +45,30 @@ impl<T: DeserializeOwned> FromRequestParts<App> for Params<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        if !parts.uri.query().is_none_or(is_text) {
+            return Err(ApiError::malformed("the query is not UTF-8 text without NUL"));
+        }
         let query = Query::from_request_parts(parts, app).await;
         query
             .map(|Query(value)| Self(value))
             .map_err(|error| ApiError::malformed(format!("the query can't be read: {}", error.body_text())))
     }
+}
+
+/// Whether a query stands for UTF-8 without NUL. The parser would quietly replace what doesn't.
+fn is_text(query: &str) -> bool {
+    let mut parts = query.split('%');
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        match part.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                bytes.extend_from_slice(&part.as_bytes()[2..]);
+            }
+            None => bytes.extend_from_slice(part.as_bytes()),
+        }
+    }
+    std::str::from_utf8(&bytes).is_ok_and(|text| !text.contains('\0'))
 }
 
 /// Which page of a list.

@@ -33,10 +33,17 @@ use super::{
 const CHECK_EVERY: Duration = Duration::from_secs(2);
 /// The same where bells don't reach this process from others.
 const CHECK_EVERY_ALONE: Duration = Duration::from_secs(1);
-/// How often the logins behind sockets are looked at.
-const REVIEW_EVERY: Duration = Duration::from_secs(3);
-/// Events read at once when catching up.
-const PAGE: i64 = 500;
+/// How often the logins behind sockets are looked at. A socket may be opened on a login remembered
+/// for three seconds, and still has to end within five.
+const REVIEW_EVERY: Duration = Duration::from_millis(1500);
+/// How long a listener waits for the bus to hear a channel, so that even what isn't stored reaches
+/// it from the first moment.
+const TUNING_IN: Duration = Duration::from_millis(500);
+/// How long a shutdown waits for sockets to go.
+const STOPPING: Duration = Duration::from_secs(7);
+/// Events read at once when catching up: few, so that even the largest don't by themselves make a
+/// client too slow.
+const PAGE: i64 = 10;
 
 /// This process' sockets.
 #[derive(Debug, Clone)]
@@ -59,6 +66,13 @@ struct Member {
     login_id: LoginId,
     tab: Option<String>,
     outbox: Outbox,
+}
+
+/// A topic held open for a socket that is about to listen, also where the socket ends meanwhile.
+pub(super) struct Held {
+    pub topic: Arc<Topic>,
+    channel: Channel,
+    hub: Hub,
 }
 
 /// A socket's place in the hub; leaving is dropping it.
@@ -103,17 +117,26 @@ impl Hub {
     pub(crate) async fn stop(&self) {
         self.0.tasks.close();
         self.close_where(code::RESTARTING, |_| true);
-        tokio::time::timeout(Duration::from_secs(5), self.0.tasks.wait()).await.ok();
+        tokio::time::timeout(STOPPING, self.0.tasks.wait()).await.ok();
         self.0.presence.end().await;
     }
 
     /// Takes a socket in. It counts as its user's presence once this returns.
     pub(super) async fn enter(&self, user_id: UserId, login_id: LoginId, tab: Option<String>, outbox: Outbox) -> Seat {
-        if tab.is_some() {
-            self.close_where(code::REPLACED, |member| member.user_id == user_id && member.tab == tab);
-        }
         let id = self.0.next_id.fetch_add(1, Ordering::Relaxed);
-        self.sockets().insert(id, Member { user_id, login_id, tab, outbox: outbox.clone() });
+        {
+            let mut sockets = self.sockets();
+            if tab.is_some() {
+                for member in sockets.values().filter(|member| member.user_id == user_id && member.tab == tab) {
+                    member.outbox.close(code::REPLACED);
+                }
+            }
+            sockets.insert(id, Member { user_id, login_id, tab, outbox: outbox.clone() });
+        }
+        // A stop closes whom it finds; whoever comes after that finds the stop.
+        if self.0.tasks.is_closed() {
+            outbox.close(code::RESTARTING);
+        }
         let seat = Seat { id, user_id, outbox, hub: self.clone(), channels: HashSet::new() };
         self.0.presence.came(user_id).await;
         seat
@@ -133,20 +156,15 @@ impl Hub {
         }
     }
 
-    /// The channel's topic, held open by its `joining` count until [`Hub::release`].
-    pub(super) fn hold(&self, channel: Channel) -> Arc<Topic> {
+    /// The channel's topic, made if need be.
+    pub(super) fn hold(&self, channel: Channel) -> Held {
         let mut topics = self.topics();
         let topic = topics.entry(channel).or_insert_with(|| {
             self.0.wishes.add(channel);
             Arc::default()
         });
         topic.begin_joining();
-        Arc::clone(topic)
-    }
-
-    pub(super) fn release(&self, channel: Channel, topic: &Topic) {
-        topic.end_joining();
-        self.drop_if_idle(channel);
+        Held { topic: Arc::clone(topic), channel, hub: self.clone() }
     }
 
     fn drop_if_idle(&self, channel: Channel) {
@@ -161,12 +179,24 @@ impl Hub {
         while let Some(signal) = listener.next().await {
             match signal {
                 Signal::Frame(frame) => self.deliver(&frame),
-                Signal::Gap => {
-                    // On its own, so that a slow database doesn't keep bells from ringing.
+                // On their own, so that a slow database doesn't keep bells from ringing.
+                Signal::Heard(channels) => {
+                    self.set_audible(&channels);
                     let hub = self.clone();
-                    tokio::spawn(async move { hub.check().await });
+                    tokio::spawn(async move { hub.check(channels).await });
+                }
+                Signal::Gap => {
+                    let hub = self.clone();
+                    tokio::spawn(async move { hub.check_all().await });
                 }
             }
+        }
+    }
+
+    fn set_audible(&self, channels: &[Channel]) {
+        let topics = self.topics();
+        for topic in channels.iter().filter_map(|channel| topics.get(channel)) {
+            topic.set_audible();
         }
     }
 
@@ -191,10 +221,14 @@ impl Hub {
         }
         let hub = self.clone();
         tokio::spawn(async move {
-            if let Err(error) = hub.read_missed(channel, &topic).await {
-                tracing::warn!(%error, "missed events could not be read; the next check tries again");
+            loop {
+                if let Err(error) = hub.read_missed(channel, &topic).await {
+                    tracing::warn!(%error, "missed events could not be read; the next check tries again");
+                }
+                if topic.end_catching_up() {
+                    return;
+                }
             }
-            topic.end_catching_up();
         });
     }
 
@@ -221,28 +255,29 @@ impl Hub {
         let every = if self.0.store.bus().is_shared() { CHECK_EVERY } else { CHECK_EVERY_ALONE };
         loop {
             tokio::time::sleep(every).await;
-            self.check().await;
+            self.check_all().await;
         }
     }
 
-    async fn check(&self) {
-        let topics: HashMap<_, _> = self
-            .topics()
-            .iter()
-            .filter_map(|(channel, topic)| Some((*channel, (Arc::clone(topic), topic.newest()?))))
-            .filter(|(channel, _)| !matches!(channel, Channel::Status(_)))
-            .collect();
-        if topics.is_empty() {
+    async fn check_all(&self) {
+        let channels = self.topics().keys().copied().collect();
+        self.check(channels).await;
+    }
+
+    /// Compares topics with the database. Who is just about to listen is told how far to read.
+    async fn check(&self, mut channels: Vec<Channel>) {
+        channels.retain(|channel| !matches!(channel, Channel::Status(_)));
+        if channels.is_empty() {
             return;
         }
-        let channels: Vec<_> = topics.keys().copied().collect();
         match realtime::newest(&self.0.store, &channels).await {
             Ok(rows) => {
                 for (channel, seq) in rows {
-                    if let Some((topic, newest)) = topics.get(&channel)
-                        && seq > *newest
+                    let topic = self.topics().get(&channel).cloned();
+                    if let Some(topic) = topic
+                        && topic.hear_of(seq) == Heard::Gap
                     {
-                        self.catch_up(channel, Arc::clone(topic));
+                        self.catch_up(channel, topic);
                     }
                 }
             }
@@ -268,6 +303,22 @@ impl Hub {
                 Err(error) => tracing::warn!(%error, "the logins behind sockets could not be checked"),
             }
         }
+    }
+}
+
+impl Held {
+    /// Waits until bells of the channel reach this process, or for a moment where the bus is away.
+    pub(super) async fn tune_in(&self) {
+        if self.hub.store().bus().is_shared() {
+            tokio::time::timeout(TUNING_IN, self.topic.audible()).await.ok();
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.topic.end_joining();
+        self.hub.drop_if_idle(self.channel);
     }
 }
 

@@ -16,6 +16,9 @@ pub(super) const LIMIT: usize = 1024 * 1024;
 pub(super) mod code {
     use axum::extract::ws::CloseCode;
 
+    /// The client broke the protocol of sockets itself.
+    pub(crate) const PROTOCOL: CloseCode = 1002;
+    pub(crate) const NOT_TEXT: CloseCode = 1007;
     pub(crate) const RESTARTING: CloseCode = 1012;
     pub(crate) const TOO_LARGE: CloseCode = 1009;
     /// The same browser tab opened another.

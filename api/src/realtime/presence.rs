@@ -1,5 +1,6 @@
 //! Tells the database which users have a socket in this process: changes within milliseconds,
-//! gathered into one transaction, and a sign of life every five seconds.
+//! gathered into one transaction, and a sign of life every five seconds. One task does all the
+//! telling, so that nothing is said after the end.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -13,46 +14,45 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 const RETRY: Duration = Duration::from_millis(500);
 /// How long a new socket waits to count as present before it goes on regardless.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long the end may take to be told; after that it is left to be noticed.
+const ENDING: Duration = Duration::from_secs(5);
 const BATCH: usize = 1000;
 
 #[derive(Debug)]
-pub(super) struct Presence {
-    changes: mpsc::UnboundedSender<Change>,
-    process: SocketProcess,
-}
+pub(super) struct Presence(mpsc::UnboundedSender<Change>);
 
 #[derive(Debug)]
 enum Change {
     Came(UserId, oneshot::Sender<()>),
     Went(UserId),
+    End(oneshot::Sender<()>),
 }
 
 impl Presence {
     pub(super) fn start(store: Store) -> Self {
         let (changes, receiver) = mpsc::unbounded_channel();
-        let process = SocketProcess::new(store);
-        tokio::spawn(keep(process.clone(), receiver));
-        Self { changes, process }
+        tokio::spawn(keep(SocketProcess::new(store), receiver));
+        Self(changes)
     }
 
     /// Counts a socket in; returns when others can see it, or after a while if the database is
     /// slow.
     pub(super) async fn came(&self, user_id: UserId) {
         let (done, reported) = oneshot::channel();
-        self.changes.send(Change::Came(user_id, done)).ok();
+        self.0.send(Change::Came(user_id, done)).ok();
         tokio::time::timeout(PATIENCE, reported).await.ok();
     }
 
     /// Counts a socket out.
     pub(super) fn went(&self, user_id: UserId) {
-        self.changes.send(Change::Went(user_id)).ok();
+        self.0.send(Change::Went(user_id)).ok();
     }
 
-    /// Takes everybody of this process offline.
+    /// Takes everybody of this process offline, for good.
     pub(super) async fn end(&self) {
-        if let Err(error) = self.process.end().await {
-            tracing::warn!(%error, "the end of this process' sockets could not be told; it will be noticed");
-        }
+        let (done, ended) = oneshot::channel();
+        self.0.send(Change::End(done)).ok();
+        tokio::time::timeout(ENDING, ended).await.ok();
     }
 }
 
@@ -81,6 +81,13 @@ async fn keep(process: SocketProcess, mut changes: mpsc::UnboundedReceiver<Chang
                             sockets.remove(&user_id);
                         }
                     }
+                }
+                Change::End(done) => {
+                    if let Err(error) = process.end().await {
+                        tracing::warn!(%error, "the end of this process' sockets could not be told; it will be noticed");
+                    }
+                    done.send(()).ok();
+                    return;
                 }
             }
         }

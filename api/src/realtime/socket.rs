@@ -10,7 +10,10 @@ use std::{
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
 use chrono::{DateTime, Utc};
-use futures_util::{Sink, SinkExt, StreamExt, stream::SplitStream};
+use futures_util::{
+    Sink, SinkExt, StreamExt,
+    stream::{SplitSink, SplitStream},
+};
 use humanchat_domain::{
     conversations,
     event::Channel,
@@ -31,11 +34,13 @@ pub(super) const MAX_FRAME: usize = 64 * 1024;
 const MAX_CHANNELS: usize = 128;
 const PING_EVERY: Duration = Duration::from_secs(25);
 const SILENCE: Duration = Duration::from_mins(1);
-/// How long saying goodbye may take.
-const GOODBYE: Duration = Duration::from_secs(2);
+/// How long saying goodbye may take, for a client that still has much to read.
+const GOODBYE: Duration = Duration::from_secs(5);
+/// How long a connection that can't be read any more stays open after the goodbye.
+const LINGER: Duration = Duration::from_secs(1);
 /// How many bytes are written before they are flushed.
 const FLUSH_AT: usize = 64 * 1024;
-const REPLAY_PAGE: i64 = 200;
+const REPLAY_PAGE: i64 = 50;
 
 /// What a socket was opened for.
 pub(super) struct Opening {
@@ -50,39 +55,66 @@ pub(super) struct Opening {
 struct LastHeard(Arc<AtomicU64>, Instant);
 
 impl LastHeard {
+    fn new() -> Self {
+        Self(Arc::default(), Instant::now())
+    }
+
     fn now(&self) {
         self.0.store(u64::try_from(self.1.elapsed().as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    fn is_long_ago(&self) -> bool {
-        self.1.elapsed() > Duration::from_millis(self.0.load(Ordering::Relaxed)) + SILENCE
+    /// Waits until nothing has been heard for long.
+    async fn silence(&self) {
+        loop {
+            let limit = self.1 + Duration::from_millis(self.0.load(Ordering::Relaxed)) + SILENCE;
+            if limit <= Instant::now() {
+                return;
+            }
+            tokio::time::sleep_until(limit).await;
+        }
     }
 }
 
 /// Serves a socket until it ends.
 pub(super) async fn serve(socket: WebSocket, hub: super::Hub, opening: Opening) {
-    let (mut sink, stream) = socket.split();
+    let (mut sink, mut stream) = socket.split();
     let (outbox, frames) = Outbox::new();
-    let heard = LastHeard(Arc::default(), Instant::now());
+    let heard = LastHeard::new();
     let reader = async {
         let Opening { caller, tab, channel } = opening;
         let seat = hub.enter(caller.user_id, caller.login_id, tab, outbox.clone()).await;
-        let mut session = Session { seat };
+        let mut session = Session { seat, heard: heard.clone() };
         session.say(ServerFrame::Ready { user_id: caller.user_id });
         if let Some(channel) = channel {
             session.subscribe(channel, None).await;
         }
-        session.read(stream, &heard).await
+        session.read(&mut stream).await
     };
     let end = tokio::select! {
         end = reader => end,
-        () = write(&mut sink, &outbox, frames, &heard) => None,
+        () = write(&mut sink, &outbox, frames) => None,
         code = outbox.ended() => Some(code),
+        // Apart from the writer, which waits without end for a client that is gone without a word.
+        () = heard.silence() => Some(code::SILENT),
     };
     if let Some(code) = end {
-        let goodbye = Message::Close(Some(CloseFrame { code, reason: Utf8Bytes::default() }));
-        tokio::time::timeout(GOODBYE, sink.send(goodbye)).await.ok();
+        tokio::time::timeout(GOODBYE, say_goodbye(code, sink, stream)).await.ok();
     }
+}
+
+/// Closes with a code, and waits for the client to have it. Hanging up while bytes of the client's
+/// are unread resets the connection, and a reset overtakes what was written before.
+async fn say_goodbye(code: u16, mut sink: SplitSink<WebSocket, Message>, mut stream: SplitStream<WebSocket>) {
+    let goodbye = Message::Close(Some(CloseFrame { code, reason: Utf8Bytes::default() }));
+    if sink.send(goodbye).await.is_err() {
+        return;
+    }
+    while let Some(Ok(message)) = stream.next().await {
+        if matches!(message, Message::Close(_)) {
+            return;
+        }
+    }
+    tokio::time::sleep(LINGER).await;
 }
 
 /// Writes frames as they come, many to a flush, and pings while there are none.
@@ -90,7 +122,6 @@ async fn write(
     sink: &mut (impl Sink<Message, Error = axum::Error> + Unpin),
     outbox: &Outbox,
     mut frames: mpsc::UnboundedReceiver<Utf8Bytes>,
-    heard: &LastHeard,
 ) {
     let mut ping = tokio::time::interval(PING_EVERY);
     ping.reset();
@@ -98,9 +129,6 @@ async fn write(
         let first = tokio::select! {
             frame = frames.recv() => match frame { Some(frame) => frame, None => return },
             _ = ping.tick() => {
-                if heard.is_long_ago() {
-                    outbox.close(code::SILENT);
-                }
                 if sink.send(Message::Ping(bytes::Bytes::new())).await.is_err() {
                     return;
                 }
@@ -125,6 +153,7 @@ async fn write(
 
 struct Session {
     seat: Seat,
+    heard: LastHeard,
 }
 
 impl Session {
@@ -141,15 +170,15 @@ impl Session {
     }
 
     /// Reads until the client leaves; returns the code to say goodbye with, if any.
-    async fn read(&mut self, mut stream: SplitStream<WebSocket>, heard: &LastHeard) -> Option<u16> {
+    async fn read(&mut self, stream: &mut SplitStream<WebSocket>) -> Option<u16> {
         while let Some(message) = stream.next().await {
-            heard.now();
+            self.heard.now();
             match message {
                 Ok(Message::Text(text)) => self.obey(&text).await,
                 Ok(Message::Binary(_)) => self.refuse(&ApiError::malformed("send text frames"), None),
-                Ok(Message::Ping(_) | Message::Pong(_)) => {}
-                Err(error) if is_too_large(&error) => return Some(code::TOO_LARGE),
-                Ok(Message::Close(_)) | Err(_) => return None,
+                // Reading on answers a client's close.
+                Ok(Message::Ping(_) | Message::Pong(_) | Message::Close(_)) => {}
+                Err(error) => return code_for(&error),
             }
         }
         None
@@ -214,9 +243,12 @@ impl Session {
                 Channel::Status(_) => ApiError::not_found("user"),
             });
         }
-        let topic = hub.hold(channel);
-        let joined = self.join(channel, &topic, after).await;
-        hub.release(channel, &topic);
+        let held = hub.hold(channel);
+        held.tune_in().await;
+        let joined = self.join(channel, &held.topic, after).await;
+        if joined.is_err() {
+            self.seat.leave(channel);
+        }
         joined
     }
 
@@ -232,9 +264,14 @@ impl Session {
         self.say(ServerFrame::Subscribed { channel, seq: head.seq, recovered });
         self.seat.joined(channel);
         let mut behind = told < head.seq;
+        // Up to where the database was asked for events. A number below that has none any more.
+        let mut read = head.seq;
         loop {
-            if !behind && topic.go_live(self.seat.id, &self.seat.outbox, told) {
-                return Ok(());
+            if !behind {
+                match topic.go_live(self.seat.id, &self.seat.outbox, told, read) {
+                    Ok(()) => return Ok(()),
+                    Err(known) => read = known,
+                }
             }
             let frames = realtime::events_after(hub.store(), channel, told, REPLAY_PAGE).await?;
             behind = frames.len() >= usize::try_from(REPLAY_PAGE).unwrap_or(usize::MAX);
@@ -243,8 +280,10 @@ impl Session {
                 if let Ok(text) = Utf8Bytes::try_from(frame.json) {
                     self.seat.outbox.push(text);
                 }
+                self.seat.outbox.has_room().await;
+                // Nobody reads what the client says during a replay; that it takes what is said is as good.
+                self.heard.now();
             }
-            self.seat.outbox.has_room().await;
             if self.seat.outbox.is_ended() {
                 return Ok(());
             }
@@ -252,13 +291,16 @@ impl Session {
     }
 }
 
-fn is_too_large(error: &axum::Error) -> bool {
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        if error.to_string().starts_with("Space limit exceeded") {
-            return true;
-        }
-        source = error.source();
-    }
-    error.to_string().starts_with("Space limit exceeded")
+/// How to say goodbye after a broken frame. The library's error has no type to match here.
+fn code_for(error: &axum::Error) -> Option<u16> {
+    const BEGINNINGS: [(&str, u16); 4] = [
+        ("Space limit exceeded", code::TOO_LARGE),
+        ("UTF-8 encoding error", code::NOT_TEXT),
+        // Not the client's word, but its end.
+        ("WebSocket protocol error: Connection reset", 0),
+        ("WebSocket protocol error", code::PROTOCOL),
+    ];
+    let text = error.to_string();
+    let known = BEGINNINGS.into_iter().find(|(beginning, _)| text.starts_with(beginning));
+    known.map(|(_, code)| code).filter(|code| *code != 0)
 }

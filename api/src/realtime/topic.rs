@@ -6,6 +6,7 @@ use std::{
 };
 
 use axum::extract::ws::Utf8Bytes;
+use tokio::sync::SetOnce;
 
 use super::outbox::Outbox;
 
@@ -24,17 +25,30 @@ pub(super) enum Heard {
 #[derive(Debug, Default)]
 pub(super) struct Topic {
     state: Mutex<State>,
+    /// Set once this process hears the channel's bells.
+    audible: SetOnce<()>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     /// The newest number that listeners were told; unknown before the first of them.
     newest: Option<i64>,
+    /// The newest number that anybody spoke of.
+    rumoured: i64,
     live: HashMap<SocketId, Listener>,
     /// Sockets between asking to listen and being told where the channel stands.
     joining: usize,
-    /// Somebody is reading what was missed.
-    catching_up: bool,
+    catching_up: CatchingUp,
+}
+
+/// Whether somebody reads what was missed.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum CatchingUp {
+    #[default]
+    No,
+    Yes,
+    /// More was missed since they last looked.
+    Again,
 }
 
 #[derive(Debug)]
@@ -49,6 +63,17 @@ impl Topic {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Takes note that the channel's bells reach this process.
+    pub(super) fn set_audible(&self) {
+        // It may be so again after a loss.
+        self.audible.set(()).ok();
+    }
+
+    /// Waits until the channel's bells reach this process.
+    pub(super) async fn audible(&self) {
+        self.audible.wait().await;
+    }
+
     /// Tells listeners something unnumbered.
     pub(super) fn pass(&self, frame: &Utf8Bytes) {
         for listener in self.state().live.values() {
@@ -59,6 +84,7 @@ impl Topic {
     /// Tells listeners a numbered frame if it is the next one.
     pub(super) fn hear(&self, seq: i64, frame: &Utf8Bytes) -> Heard {
         let mut state = self.state();
+        state.rumoured = state.rumoured.max(seq);
         let Some(newest) = state.newest else { return Heard::InOrder };
         if seq <= newest {
             return Heard::InOrder;
@@ -72,6 +98,13 @@ impl Topic {
             listener.outbox.push(frame.clone());
         }
         Heard::InOrder
+    }
+
+    /// Takes note of a number that the database has.
+    pub(super) fn hear_of(&self, seq: i64) -> Heard {
+        let mut state = self.state();
+        state.rumoured = state.rumoured.max(seq);
+        if state.newest.is_some_and(|newest| newest < seq) { Heard::Gap } else { Heard::InOrder }
     }
 
     /// Jumps over numbers that no longer exist.
@@ -95,15 +128,17 @@ impl Topic {
         self.state().joining -= 1;
     }
 
-    /// Lets a socket that has everything up to `told` hear what follows. False when the topic is
-    /// further by now: read on first.
-    pub(super) fn go_live(&self, socket: SocketId, outbox: &Outbox, told: i64) -> bool {
+    /// Lets a socket that has everything up to `told` hear what follows. Refused with a number past
+    /// `read`, up to which the database has been read: read on first.
+    pub(super) fn go_live(&self, socket: SocketId, outbox: &Outbox, told: i64, read: i64) -> Result<(), i64> {
         let mut state = self.state();
-        if *state.newest.get_or_insert(told) > told {
-            return false;
+        let known = state.rumoured.max(state.newest.unwrap_or(told));
+        if known > read.max(told) {
+            return Err(known);
         }
+        state.newest.get_or_insert(told);
         state.live.insert(socket, Listener { outbox: outbox.clone(), told });
-        true
+        Ok(())
     }
 
     /// Whether the socket was listening.
@@ -117,13 +152,20 @@ impl Topic {
         state.live.is_empty() && state.joining == 0
     }
 
-    /// True for the one who should catch up now.
+    /// True for the one who should catch up now; whoever is at it already will look once more.
     pub(super) fn begin_catching_up(&self) -> bool {
-        !std::mem::replace(&mut self.state().catching_up, true)
+        let mut state = self.state();
+        let idle = state.catching_up == CatchingUp::No;
+        state.catching_up = if idle { CatchingUp::Yes } else { CatchingUp::Again };
+        idle
     }
 
-    pub(super) fn end_catching_up(&self) {
-        self.state().catching_up = false;
+    /// False when more was missed meanwhile: look again.
+    pub(super) fn end_catching_up(&self) -> bool {
+        let mut state = self.state();
+        let ended = state.catching_up != CatchingUp::Again;
+        state.catching_up = if ended { CatchingUp::No } else { CatchingUp::Yes };
+        ended
     }
 }
 
@@ -141,9 +183,9 @@ mod tests {
         let (early, mut early_frames) = Outbox::new();
         let (ahead, mut ahead_frames) = Outbox::new();
         assert_eq!(topic.hear(3, &frame(3)), Heard::InOrder, "nobody listens");
-        assert!(topic.go_live(1, &early, 3));
+        assert_eq!(topic.go_live(1, &early, 3, 3), Ok(()));
         // A replay read up to 5 before the bells of 4 and 5 rang.
-        assert!(topic.go_live(2, &ahead, 5));
+        assert_eq!(topic.go_live(2, &ahead, 5, 5), Ok(()));
         assert_eq!(topic.hear(3, &frame(3)), Heard::InOrder);
         assert_eq!(topic.hear(5, &frame(5)), Heard::Gap);
         for seq in [4, 5, 4, 6] {
@@ -154,6 +196,28 @@ mod tests {
         };
         assert_eq!(told(&mut early_frames), ["4", "5", "6"]);
         assert_eq!(told(&mut ahead_frames), ["6"]);
-        assert!(!topic.go_live(3, &early, 5), "6 would be missed");
+        assert_eq!(topic.go_live(3, &early, 5, 5), Err(6), "6 would be missed");
+    }
+
+    #[test]
+    fn what_rang_while_the_first_listener_read_is_not_missed() {
+        let topic = Topic::default();
+        let (outbox, _frames) = Outbox::new();
+        assert_eq!(topic.hear(4, &frame(4)), Heard::InOrder);
+        assert_eq!(topic.go_live(1, &outbox, 3, 3), Err(4));
+        assert_eq!(topic.hear_of(5), Heard::InOrder);
+        assert_eq!(topic.go_live(1, &outbox, 4, 4), Err(5));
+        assert_eq!(topic.go_live(1, &outbox, 4, 5), Ok(()), "5 was looked for and is gone");
+        assert_eq!(topic.hear_of(6), Heard::Gap);
+    }
+
+    #[test]
+    fn a_gap_noticed_while_another_is_read_is_read_too() {
+        let topic = Topic::default();
+        assert!(topic.begin_catching_up());
+        assert!(!topic.begin_catching_up());
+        assert!(!topic.end_catching_up());
+        assert!(topic.end_catching_up());
+        assert!(topic.begin_catching_up());
     }
 }

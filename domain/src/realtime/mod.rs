@@ -92,16 +92,21 @@ impl SocketProcess {
         everybody: impl FnOnce() -> Vec<UserId>,
     ) -> Result<()> {
         let mut tx = self.store.begin(None).await?;
+        let came = if queries::process_seen(tx.conn(), self.id).await? { everybody() } else { came.to_vec() };
         let changed: Vec<_> = came.iter().chain(went).copied().collect();
-        let before = queries::online(tx.conn(), &changed, self.store.clock.now()).await?;
-        if queries::process_seen(tx.conn(), self.id).await? {
-            queries::add_sockets(tx.conn(), self.id, &everybody()).await?;
+        if !changed.is_empty() {
+            let now = tx.now();
+            // When two processes lose a user's last sockets at once, each sees the other's still
+            // there, and nobody would tell that the user is gone.
+            users::lock(&mut tx, &changed).await?;
+            let before = queries::online(tx.conn(), &changed, now).await?;
+            queries::add_sockets(tx.conn(), self.id, &came).await?;
+            queries::remove_sockets(tx.conn(), self.id, went).await?;
+            let after = queries::online(tx.conn(), &changed, now).await?;
+            let differing: Vec<_> =
+                changed.into_iter().filter(|id| before.contains(id) != after.contains(id)).collect();
+            users::announce_status(&mut tx, &differing).await?;
         }
-        queries::add_sockets(tx.conn(), self.id, came).await?;
-        queries::remove_sockets(tx.conn(), self.id, went).await?;
-        let after = queries::online(tx.conn(), &changed, self.store.clock.now()).await?;
-        let differing: Vec<_> = changed.into_iter().filter(|id| before.contains(id) != after.contains(id)).collect();
-        users::announce_status(&mut tx, &differing).await?;
         tx.commit().await
     }
 
@@ -122,7 +127,10 @@ pub(crate) async fn sweep(store: &Store) -> Result<()> {
 async fn forget(store: &Store, process: Option<Uuid>) -> Result<()> {
     let mut tx = store.begin(None).await?;
     let now = tx.now();
-    let gone = queries::delete_processes(tx.conn(), process).await?;
+    let processes = queries::lock_processes(tx.conn(), process).await?;
+    let gone = queries::people_of(tx.conn(), &processes).await?;
+    users::lock(&mut tx, &gone).await?;
+    queries::delete_processes(tx.conn(), &processes).await?;
     let still_online = queries::online(tx.conn(), &gone, now).await?;
     let offline: Vec<_> = gone.into_iter().filter(|id| !still_online.contains(id)).collect();
     users::announce_status(&mut tx, &offline).await?;

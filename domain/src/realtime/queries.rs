@@ -97,21 +97,30 @@ pub(super) async fn remove_sockets(conn: &mut PgConnection, process: Uuid, users
     Ok(())
 }
 
-/// Deletes one process, or all that have not been seen for 20 seconds. Returns who had sockets.
-pub(super) async fn delete_processes(conn: &mut PgConnection, one: Option<Uuid>) -> sqlx::Result<Vec<UserId>> {
-    let people = sqlx::query_scalar!(
-        r#"delete from user_sockets s using socket_processes p
-           where p.id = s.process_id and (p.id = $1 or ($1 is null and p.seen_at < now() - interval '20 seconds'))
-           returning s.user_id as "user_id: UserId""#,
+/// One process, or all that have not been seen for 20 seconds. They can't report until the unit of
+/// work ends: one that does report, while it is given up for dead, waits and then starts anew.
+pub(super) async fn lock_processes(conn: &mut PgConnection, one: Option<Uuid>) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_scalar!(
+        "select id from socket_processes
+         where id = $1 or ($1 is null and seen_at < now() - interval '20 seconds') order by id for update",
         one,
     )
-    .fetch_all(&mut *conn)
-    .await?;
-    sqlx::query!(
-        "delete from socket_processes where id = $1 or ($1 is null and seen_at < now() - interval '20 seconds')",
-        one,
+    .fetch_all(conn)
+    .await
+}
+
+/// Who has sockets in these processes.
+pub(super) async fn people_of(conn: &mut PgConnection, processes: &[Uuid]) -> sqlx::Result<Vec<UserId>> {
+    sqlx::query_scalar!(
+        r#"select distinct user_id as "user_id: UserId" from user_sockets where process_id = any($1)"#,
+        processes,
     )
-    .execute(conn)
-    .await?;
-    Ok(people)
+    .fetch_all(conn)
+    .await
+}
+
+/// Deletes processes with all their sockets.
+pub(super) async fn delete_processes(conn: &mut PgConnection, processes: &[Uuid]) -> sqlx::Result<()> {
+    sqlx::query!("delete from socket_processes where id = any($1)", processes).execute(conn).await?;
+    Ok(())
 }

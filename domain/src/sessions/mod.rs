@@ -170,8 +170,7 @@ fn begun_minutes(from: DateTime<Utc>, to: DateTime<Utc>) -> i32 {
 
 /// Locks both people, in the order of their ids, so that everybody waits in the same order.
 pub(crate) async fn lock_people(tx: &mut Tx, a: UserId, b: UserId) -> Result<()> {
-    queries::lock_users(tx.conn(), [a, b]).await?;
-    Ok(())
+    users::lock(tx, &[a, b]).await
 }
 
 /// Which of these people are in a session now, and in which.

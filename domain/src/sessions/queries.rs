@@ -124,14 +124,6 @@ pub(super) async fn complete(
     Ok(())
 }
 
-pub(super) async fn lock_users(conn: &mut PgConnection, users: [UserId; 2]) -> sqlx::Result<()> {
-    let ids = users.map(|id| id.0);
-    sqlx::query!("select id from users where id = any($1) order by id for no key update", &ids[..])
-        .fetch_all(conn)
-        .await?;
-    Ok(())
-}
-
 pub(super) async fn active(conn: &mut PgConnection, users: [UserId; 2]) -> sqlx::Result<Vec<(UserId, SessionId)>> {
     let ids = users.map(|id| id.0);
     let rows = sqlx::query!(

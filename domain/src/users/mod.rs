@@ -223,7 +223,8 @@ pub async fn search(store: &Store, caller: UserId, search: &Search<'_>, window: 
     let now = store.clock.now();
     let hits = match search.words {
         Some(words) => {
-            queries::search_words(&store.pool, words, last_word(words).as_deref(), search, range, now).await?
+            let Some(words) = split_words(words) else { return Ok(Page { items: Vec::new(), next: None }) };
+            queries::search_words(&store.pool, &words, search, range, now).await?
         }
         None => queries::search_all(&store.pool, search, range, now).await?,
     };
@@ -239,6 +240,7 @@ pub async fn search(store: &Store, caller: UserId, search: &Search<'_>, window: 
 /// `NotFound`.
 pub async fn set_presence(tx: &mut Tx, id: UserId, change: &Valid<PresenceChange>) -> Result<OwnUser> {
     let now = tx.now();
+    lock(tx, &[id]).await?;
     let before = queries::status(tx.conn(), &[id], now).await?.pop().ok_or(Refusal::NotFound("user"))?;
     let until = (change.state != PresenceState::Offline).then_some(now + PRESENT_FOR);
     queries::set_presence(tx.conn(), id, change.state, until).await?;
@@ -266,6 +268,16 @@ pub async fn end_presence(tx: &mut Tx, id: UserId) -> Result<Option<DateTime<Utc
     Ok(None)
 }
 
+/// Keeps others, until this unit of work ends, from changing who of these people is online or in a
+/// session. In id order, by everybody, so that nobody waits for each other.
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn lock(tx: &mut Tx, ids: &[UserId]) -> Result<()> {
+    queries::lock(tx.conn(), ids).await?;
+    Ok(())
+}
+
 /// Tells listeners where these people stand now.
 ///
 /// # Errors
@@ -288,8 +300,11 @@ pub async fn set_role(tx: &mut Tx, id: UserId, role: Role) -> Result<()> {
     Ok(())
 }
 
-/// The word a searcher may still be writing: matched as a beginning.
-fn last_word(words: &str) -> Option<String> {
-    let word: String = words.split(|c: char| !c.is_alphanumeric()).rfind(|word| !word.is_empty())?.to_lowercase();
-    Some(format!("{word}:*"))
+/// The words to look for; `None` where there is nothing but signs.
+fn split_words(text: &str) -> Option<queries::Words<'_>> {
+    let all: Vec<_> = text.split_whitespace().filter(|word| word.contains(char::is_alphanumeric)).collect();
+    let last = all.last()?.trim_end_matches(|c: char| !c.is_alphanumeric());
+    let head = last.trim_end_matches(char::is_alphanumeric);
+    let last_prefix = format!("{}:*", last[head.len()..].to_lowercase());
+    Some(queries::Words { all, last_head: head, last_prefix })
 }

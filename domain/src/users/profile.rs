@@ -149,11 +149,13 @@ fn scheduled(rates: &BTreeMap<String, Price>, currency: &str) -> Result<BTreeMap
         .iter()
         .map(|(minutes, price)| {
             let field = format!("scheduledRates.{minutes}");
-            let number: u16 = minutes.parse().map_err(|_| Refusal::field(&field, "must be named by whole minutes"))?;
+            // Only one way to write a number, so that no two entries mean the same.
+            let number = minutes.parse::<u16>().ok().filter(|number| number.to_string() == *minutes);
+            let number = number.ok_or_else(|| Refusal::field(&field, "must be named by whole minutes"))?;
             if !(5..=480).contains(&number) {
                 return Err(Refusal::field(&field, "must be for 5 to 480 minutes"));
             }
-            Ok((number.to_string(), above_zero(*price, currency, &field)?))
+            Ok((minutes.clone(), above_zero(*price, currency, &field)?))
         })
         .collect()
 }

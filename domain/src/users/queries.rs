@@ -120,31 +120,45 @@ pub(super) struct Range {
     pub limit: i64,
 }
 
-/// People who match words, best first. `prefix` is a tsquery of the word still being written.
+/// What is looked for.
+pub(super) struct Words<'a> {
+    /// Each has something to look for in it.
+    pub all: Vec<&'a str>,
+    /// What stands before the last part of the last word: `anna-` of `anna-ma`.
+    pub last_head: &'a str,
+    /// That last part as a tsquery of its beginnings: `ma:*`.
+    pub last_prefix: String,
+}
+
+/// People who match every word, best first. The last may be a beginning.
 pub(super) async fn search_words(
     pool: &PgPool,
-    words: &str,
-    prefix: Option<&str>,
+    words: &Words<'_>,
     search: &Search<'_>,
     range: Range,
     now: DateTime<Utc>,
 ) -> sqlx::Result<Vec<Hit>> {
     sqlx::query_as!(
         Hit,
-        r#"with wanted as (
-             select websearch_to_tsquery('english', $1) || websearch_to_tsquery('simple', $1)
-                    || to_tsquery('simple', coalesce($2::text, '')) as query
+        r#"with words as (
+             select plainto_tsquery('english', word) || plainto_tsquery('simple', word)
+                    || case when n = cardinality($1::text[])
+                         then plainto_tsquery('simple', $2) && to_tsquery('simple', $3) else '' end as query
+             from unnest($1::text[]) with ordinality as word(word, n)
+           ), wanted as (
+             select string_agg('(' || query::text || ')', ' & ')::tsquery as query from words where numnode(query) > 0
            ), hits as (
              select id, ts_rank(search, query) as rank from users, wanted
              where search @@ query and suspended_at is null
-               and ($3::text is null or conversation_type = $3)
-               and ($4::boolean is null or user_is_online(presence_state, present_until, id, $5) = $4)
+               and ($4::text is null or conversation_type = $4)
+               and ($5::boolean is null or user_is_online(presence_state, present_until, id, $6) = $5)
            )
            select id as "id: UserId", rank as "rank!" from hits
-           where $6::real is null or (rank, id) < ($6, $7)
-           order by rank desc, id desc limit $8"#,
-        words,
-        prefix,
+           where $7::real is null or (rank, id) < ($7, $8)
+           order by rank desc, id desc limit $9"#,
+        &words.all as &[&str],
+        words.last_head,
+        words.last_prefix,
         search.conversation_type as Option<ConversationType>,
         search.online,
         now,
@@ -194,6 +208,12 @@ pub(super) async fn status(conn: &mut PgConnection, ids: &[UserId], now: DateTim
     )
     .fetch_all(conn)
     .await
+}
+
+pub(super) async fn lock(conn: &mut PgConnection, ids: &[UserId]) -> sqlx::Result<()> {
+    let ids: Vec<_> = ids.iter().map(|id| id.0).collect();
+    sqlx::query!("select id from users where id = any($1) order by id for no key update", &ids).fetch_all(conn).await?;
+    Ok(())
 }
 
 pub(super) async fn set_presence(
