@@ -115,7 +115,8 @@ async fn me(State(app): State<App>, caller: Caller) -> Result<Json<OwnUserBody>,
 
 /// A single-use key for opening a socket within a minute, for clients that don't want their token
 /// in a URL.
-#[utoipa::path(post, path = "/api/ws/ticket", tag = "Sockets", responses((status = 201, body = Ticket)))]
+#[utoipa::path(post, operation_id = "issue_socket_ticket", path = "/api/ws/ticket", tag = "Sockets",
+    responses((status = 201, body = Ticket)))]
 async fn ticket(State(app): State<App>, command: Command<Empty>) -> Answer {
     let (mut work, caller, _) = command.begin(&app).await?;
     let ticket = auth::issue_ticket(&mut work.tx, caller.login_id).await;

@@ -88,7 +88,8 @@ struct ListParams {
 }
 
 /// The caller's conversations.
-#[utoipa::path(get, path = "/api/conversations", tag = "Conversations", params(ListParams, Paging),
+#[utoipa::path(get, operation_id = "list_conversations", path = "/api/conversations", tag = "Conversations",
+    params(ListParams, Paging),
     responses((status = 200, body = ConversationsBody)))]
 async fn list(
     State(app): State<App>,
@@ -102,7 +103,8 @@ async fn list(
 }
 
 /// Start a conversation with somebody, or find the one there is.
-#[utoipa::path(post, path = "/api/conversations", tag = "Conversations", request_body = NewConversation,
+#[utoipa::path(post, operation_id = "start_conversation", path = "/api/conversations", tag = "Conversations",
+    request_body = NewConversation,
     responses((status = 201, body = ConversationBody), (status = 200, description = "The pair had one", body = ConversationBody),
         (status = 404, description = "`resource_not_found`: no such user")))]
 async fn start(State(app): State<App>, command: Command<NewConversation>) -> Answer {
@@ -118,7 +120,8 @@ pub(crate) fn created_or_ok(created: bool) -> StatusCode {
 }
 
 /// One conversation, and the people in it.
-#[utoipa::path(get, path = "/api/conversations/{id}", tag = "Conversations", params(("id" = ConversationId, Path)),
+#[utoipa::path(get, operation_id = "find_conversation", path = "/api/conversations/{id}", tag = "Conversations",
+    params(("id" = ConversationId, Path)),
     responses((status = 200, body = ConversationWithPeople)))]
 async fn find(
     State(app): State<App>,

@@ -19,7 +19,8 @@ use crate::edge::error::{ErrorBody, ErrorDetail};
         description = "People find people to talk with: free, paid or for charity.\n\n\
             Ids are opaque strings. Times are RFC 3339 in UTC with milliseconds; `timestamp` is milliseconds since the epoch. \
             Errors come as `{\"error\": {\"code\", \"message\", \"details\"}}`; codes are stable. Bodies are closed: an unknown field is 422. \
-            Every answer has `X-Request-Id`. POSTs that create take `Idempotency-Key`: the first reply again, for 24 hours.",
+            Every answer has `X-Request-Id`. POSTs that create take `Idempotency-Key`: the first reply again, for 24 hours. \
+            A path that isn't here is 404 `resource_not_found`, a method that its path doesn't take 405 `method_not_allowed`.",
         license(name = "MIT", identifier = "MIT")
     ),
     components(schemas(ErrorBody, ErrorDetail)),

@@ -58,13 +58,15 @@ async fn connect(State(app): State<App>, command: Command<Connect>) -> Answer {
 }
 
 /// The invites that wait for the caller, or that the caller waits for.
-#[utoipa::path(get, path = "/api/conversations/invites/pending", tag = "Invites", responses((status = 200, body = InvitesBody)))]
+#[utoipa::path(get, operation_id = "list_pending_invites", path = "/api/conversations/invites/pending", tag = "Invites",
+    responses((status = 200, body = InvitesBody)))]
 async fn pending(State(app): State<App>, caller: Caller) -> Result<Json<InvitesBody>, ApiError> {
     Ok(Json(InvitesBody { invites: invites::pending(&app.store, caller.user_id).await? }))
 }
 
 /// Take an invite: a session begins. The host's own repeat gets the same answer.
-#[utoipa::path(post, path = "/api/conversations/invites/{id}/accept", tag = "Invites", params(("id" = InviteId, Path)),
+#[utoipa::path(post, operation_id = "accept_invite", path = "/api/conversations/invites/{id}/accept", tag = "Invites",
+    params(("id" = InviteId, Path)),
     responses((status = 200, body = Accepted), (status = 403, description = "`forbidden`: only the host"),
         (status = 409, description = "`invite_resolved`, `host_busy`, `requester_busy`"), (status = 410, description = "`invite_expired`")))]
 async fn accept(State(app): State<App>, PathId(id): PathId<InviteId>, command: Command<Empty>) -> Answer {
@@ -74,7 +76,8 @@ async fn accept(State(app): State<App>, PathId(id): PathId<InviteId>, command: C
 }
 
 /// Say no to an invite. The host's own repeat gets the same answer.
-#[utoipa::path(post, path = "/api/conversations/invites/{id}/decline", tag = "Invites", params(("id" = InviteId, Path)),
+#[utoipa::path(post, operation_id = "decline_invite", path = "/api/conversations/invites/{id}/decline", tag = "Invites",
+    params(("id" = InviteId, Path)),
     responses((status = 200, body = InviteBody), (status = 403, description = "`forbidden`: only the host"),
         (status = 409, description = "`invite_resolved`"), (status = 410, description = "`invite_expired`")))]
 async fn decline(State(app): State<App>, PathId(id): PathId<InviteId>, command: Command<Empty>) -> Answer {
@@ -84,7 +87,8 @@ async fn decline(State(app): State<App>, PathId(id): PathId<InviteId>, command: 
 }
 
 /// Take one's own invite back. The requester's own repeat gets the same answer.
-#[utoipa::path(post, path = "/api/conversations/invites/{id}/cancel", tag = "Invites", params(("id" = InviteId, Path)),
+#[utoipa::path(post, operation_id = "cancel_invite", path = "/api/conversations/invites/{id}/cancel", tag = "Invites",
+    params(("id" = InviteId, Path)),
     responses((status = 200, body = InviteBody), (status = 403, description = "`forbidden`: only the requester"),
         (status = 409, description = "`invite_resolved`"), (status = 410, description = "`invite_expired`")))]
 async fn cancel(State(app): State<App>, PathId(id): PathId<InviteId>, command: Command<Empty>) -> Answer {

@@ -31,7 +31,8 @@ struct SessionBody {
 }
 
 /// One session of the caller's.
-#[utoipa::path(get, path = "/api/sessions/{id}", tag = "Sessions", params(("id" = SessionId, Path)),
+#[utoipa::path(get, operation_id = "find_session", path = "/api/sessions/{id}", tag = "Sessions",
+    params(("id" = SessionId, Path)),
     responses((status = 200, body = SessionBody)))]
 async fn find(
     State(app): State<App>,
@@ -42,7 +43,8 @@ async fn find(
 }
 
 /// Take a step: the host completes a session that is in progress.
-#[utoipa::path(patch, path = "/api/sessions/{id}", tag = "Sessions", params(("id" = SessionId, Path)), request_body = SessionChange,
+#[utoipa::path(patch, operation_id = "change_session", path = "/api/sessions/{id}", tag = "Sessions",
+    params(("id" = SessionId, Path)), request_body = SessionChange,
     responses((status = 200, body = SessionBody), (status = 403, description = "`forbidden`: only the host"),
         (status = 409, description = "`invalid_transition`")))]
 async fn change(State(app): State<App>, PathId(id): PathId<SessionId>, command: Command<SessionChange>) -> Answer {

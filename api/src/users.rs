@@ -59,7 +59,8 @@ struct SearchParams {
 }
 
 /// Look for people.
-#[utoipa::path(get, path = "/api/users", tag = "Users", params(SearchParams, Paging), responses((status = 200, body = UsersBody)))]
+#[utoipa::path(get, operation_id = "search_users", path = "/api/users", tag = "Users",
+    params(SearchParams, Paging), responses((status = 200, body = UsersBody)))]
 async fn search(
     State(app): State<App>,
     caller: Caller,
@@ -76,7 +77,8 @@ async fn search(
 }
 
 /// One person.
-#[utoipa::path(get, path = "/api/users/{id}", tag = "Users", params(("id" = UserId, Path)), responses((status = 200, body = UserBody)))]
+#[utoipa::path(get, operation_id = "find_user", path = "/api/users/{id}", tag = "Users",
+    params(("id" = UserId, Path)), responses((status = 200, body = UserBody)))]
 async fn find(State(app): State<App>, _: Caller, PathId(id): PathId<UserId>) -> Result<Json<UserBody>, ApiError> {
     Ok(Json(UserBody { user: users::find(&app.store, id).await? }))
 }

@@ -19,11 +19,12 @@ use fred::{
         config::{Config, ReconnectPolicy},
     },
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::{broadcast, mpsc};
+use uuid::Uuid;
 
-use crate::{error::Result, event::Channel};
+use crate::{error::Result, event::Channel, id::UserId};
 
 /// How long a bell or a subscription may wait for a Redis that is away.
 const COMMAND_TIMEOUT: Duration = Duration::from_millis(250);
@@ -32,6 +33,8 @@ const COMMAND_TIMEOUT: Duration = Duration::from_millis(250);
 const STALE: Duration = Duration::from_secs(1);
 const RESUBSCRIBE_EVERY: Duration = Duration::from_millis(100);
 const RECONNECT_EVERY_MS: u32 = 250;
+/// Where processes tell each other of tabs.
+const TABS: &str = "hc:tabs";
 /// Bells that may wait in a process; more are dropped, and made up for from Postgres.
 const BACKLOG: usize = 16_384;
 
@@ -44,6 +47,40 @@ pub struct Frame {
     pub seq: Option<i64>,
     /// `{"type", "payload", "channel", "seq"?, "timestamp"}`, valid UTF-8.
     pub json: Bytes,
+}
+
+/// A browser tab has a new socket: what it had before, in whichever process, is to be closed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TabOpened {
+    /// Whose tab.
+    pub user_id: UserId,
+    /// Which of theirs.
+    pub tab: String,
+    /// The new socket, a UUIDv7: of two that come at once, the later one stays.
+    pub socket: Uuid,
+}
+
+/// What travels between processes.
+#[derive(Debug)]
+enum Bell {
+    Frame(Frame),
+    Tab(TabOpened),
+}
+
+impl Bell {
+    fn redis_channel(&self) -> String {
+        match self {
+            Self::Frame(frame) => redis_channel(frame.channel),
+            Self::Tab(_) => TABS.to_owned(),
+        }
+    }
+
+    fn encode(&self) -> Result<Bytes> {
+        match self {
+            Self::Frame(frame) => Ok(frame.encode()),
+            Self::Tab(tab) => Ok(serde_json::to_vec(tab)?.into()),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -88,6 +125,8 @@ impl Frame {
 pub enum Signal {
     /// A frame on some channel.
     Frame(Frame),
+    /// A tab got a new socket, perhaps in this process.
+    TabOpened(TabOpened),
     /// These channels are heard from now on; what was said on them until now may have been missed.
     Heard(Vec<Channel>),
     /// Something may have been missed on any channel.
@@ -97,7 +136,7 @@ pub enum Signal {
 /// The sending side, shared by everything in the process.
 #[derive(Debug, Clone)]
 pub struct Bus {
-    outbox: mpsc::Sender<(Instant, Frame)>,
+    outbox: mpsc::Sender<(Instant, Bell)>,
     kind: Kind,
 }
 
@@ -110,12 +149,15 @@ enum Kind {
 impl Bus {
     /// A bus inside this process.
     pub fn local() -> Self {
-        let (outbox, mut waiting) = mpsc::channel::<(Instant, Frame)>(BACKLOG);
+        let (outbox, mut waiting) = mpsc::channel::<(Instant, Bell)>(BACKLOG);
         let (sender, _) = broadcast::channel(BACKLOG);
         let ring = sender.clone();
         tokio::spawn(async move {
-            while let Some((_, frame)) = waiting.recv().await {
-                ring.send(frame).ok();
+            while let Some((_, bell)) = waiting.recv().await {
+                // There is no other process, and this one knows of its own tabs.
+                if let Bell::Frame(frame) = bell {
+                    ring.send(frame).ok();
+                }
             }
         });
         Self { outbox, kind: Kind::Local(sender) }
@@ -146,17 +188,17 @@ impl Bus {
             });
         let publisher = builder.build()?;
         publisher.connect();
-        let (outbox, mut waiting) = mpsc::channel::<(Instant, Frame)>(BACKLOG);
+        let (outbox, mut waiting) = mpsc::channel::<(Instant, Bell)>(BACKLOG);
         let client = publisher.clone();
         tokio::spawn(async move {
-            while let Some((rung, frame)) = waiting.recv().await {
+            while let Some((rung, bell)) = waiting.recv().await {
                 if rung.elapsed() > STALE {
                     continue;
                 }
-                let sent: std::result::Result<(), _> =
-                    client.publish(redis_channel(frame.channel), frame.encode()).await;
+                let Ok(bytes) = bell.encode() else { continue };
+                let sent: std::result::Result<(), _> = client.publish(bell.redis_channel(), bytes).await;
                 if let Err(error) = sent {
-                    tracing::debug!(%error, channel = %frame.channel, "a bell was not rung");
+                    tracing::debug!(%error, ?bell, "a bell was not rung");
                 }
             }
         });
@@ -165,7 +207,16 @@ impl Bus {
 
     /// Rings the bell. Never waits and never fails: see the module's words on loss.
     pub fn publish(&self, frame: Frame) {
-        if self.outbox.try_send((Instant::now(), frame)).is_err() {
+        self.ring(Bell::Frame(frame));
+    }
+
+    /// Tells other processes of a tab's new socket. Never waits and never fails.
+    pub fn tell_tab(&self, tab: TabOpened) {
+        self.ring(Bell::Tab(tab));
+    }
+
+    fn ring(&self, bell: Bell) {
+        if self.outbox.try_send((Instant::now(), bell)).is_err() {
             tracing::debug!("too many bells wait; one was dropped");
         }
     }
@@ -269,19 +320,21 @@ async fn hear_local(
     }
 }
 
+fn decode(name: &str, value: Option<&[u8]>) -> Option<Signal> {
+    if name == TABS {
+        return serde_json::from_slice(value?).ok().map(Signal::TabOpened);
+    }
+    Frame::decode(from_redis_channel(name)?, &Bytes::copy_from_slice(value?)).map(Signal::Frame)
+}
+
 async fn hear_redis(subscriber: SubscriberClient, signals: mpsc::Sender<Signal>) {
     let mut messages = subscriber.message_rx();
     loop {
         let signal = match messages.recv().await {
-            Ok(message) => {
-                let frame = from_redis_channel(&message.channel)
-                    .zip(message.value.as_bytes())
-                    .and_then(|(channel, bytes)| Frame::decode(channel, &Bytes::copy_from_slice(bytes)));
-                match frame {
-                    Some(frame) => Signal::Frame(frame),
-                    None => continue,
-                }
-            }
+            Ok(message) => match decode(&message.channel, message.value.as_bytes()) {
+                Some(signal) => signal,
+                None => continue,
+            },
             Err(broadcast::error::RecvError::Lagged(_)) => Signal::Gap,
             Err(broadcast::error::RecvError::Closed) => return,
         };
@@ -308,6 +361,7 @@ async fn keep_subscriptions(
     const BATCH: usize = 500;
     let mut wishes: HashSet<Channel> = HashSet::new();
     let mut held: HashSet<Channel> = HashSet::new();
+    let mut hears_tabs = false;
     let mut reconnects = subscriber.reconnect_rx();
     let mut retry = tokio::time::interval(RESUBSCRIBE_EVERY);
     let mut batch = Vec::with_capacity(BATCH);
@@ -319,11 +373,17 @@ async fn keep_subscriptions(
                     if wish { wishes.insert(channel); } else { wishes.remove(&channel); }
                 }
             }
-            _ = reconnects.recv() => held.clear(),
-            _ = retry.tick(), if wishes != held => {}
+            _ = reconnects.recv() => {
+                held.clear();
+                hears_tabs = false;
+            }
+            _ = retry.tick(), if wishes != held || !hears_tabs => {}
         }
         if !subscriber.is_connected() {
             continue;
+        }
+        if !hears_tabs {
+            hears_tabs = subscriber.subscribe(TABS).await.is_ok();
         }
         let missing: Vec<_> = wishes.difference(&held).copied().collect();
         for channels in missing.chunks(BATCH) {
@@ -364,5 +424,15 @@ mod tests {
             assert_eq!((back.seq, &back.json), (frame.seq, &frame.json));
             assert_eq!(from_redis_channel(&redis_channel(channel)), Some(channel));
         }
+    }
+
+    #[test]
+    fn tabs_survive_the_way_over_redis() {
+        let tab = TabOpened { user_id: UserId::new(), tab: "one\n{x}".to_owned(), socket: Uuid::now_v7() };
+        let bell = Bell::Tab(tab.clone());
+        let Some(Signal::TabOpened(back)) = decode(&bell.redis_channel(), Some(&bell.encode().unwrap())) else {
+            panic!("not a tab")
+        };
+        assert_eq!(back, tab);
     }
 }

@@ -130,3 +130,42 @@ pub async fn age_socket_processes(store: &Store, by: std::time::Duration) {
         .await
         .expect("processes can be aged");
 }
+
+/// A job's row.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct JobRow {
+    /// Where it stands.
+    pub state: String,
+    /// When it was due.
+    pub run_at: DateTime<Utc>,
+    /// When it was last begun.
+    pub started_at: Option<DateTime<Utc>>,
+    /// How often its process died while it ran.
+    pub rescues: i16,
+}
+
+/// The jobs of a kind, oldest first.
+///
+/// # Panics
+/// When the database fails.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub async fn jobs(store: &Store, kind: &str) -> Vec<JobRow> {
+    sqlx::query_as("select state, run_at, started_at, rescues from jobs where kind = $1 order by id")
+        .bind(kind)
+        .fetch_all(store.pool())
+        .await
+        .expect("jobs can be read")
+}
+
+/// Makes the leases of all running jobs look this much older; who lives renews theirs.
+///
+/// # Panics
+/// When the database fails.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub async fn age_leases(store: &Store, by: std::time::Duration) {
+    sqlx::query("update jobs set lease_until = lease_until - $1 where state = 'running'")
+        .bind(by)
+        .execute(store.pool())
+        .await
+        .expect("leases can be aged");
+}

@@ -82,3 +82,97 @@ pub(crate) fn on_panic(panic: Box<dyn Any + Send>) -> Response<Body> {
     tracing::error!(panic = message, "a handler panicked");
     ApiError::internal().into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::{
+        Router, middleware,
+        routing::{any, get},
+    };
+    use reqwest::{Client, Method};
+    use serde_json::Value;
+    use tokio::{net::TcpListener, sync::mpsc};
+    use tower_http::catch_panic::CatchPanicLayer;
+
+    use super::*;
+
+    /// A server with these layers around routes that misbehave.
+    async fn serve(routes: Router) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let app = routes
+            .layer(middleware::from_fn(detach))
+            .layer(CatchPanicLayer::custom(on_panic))
+            .layer(middleware::from_fn(identify));
+        tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        url
+    }
+
+    fn client() -> Client {
+        rustls::crypto::ring::default_provider().install_default().ok();
+        Client::new()
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_answered_with_the_envelope_and_tells_nothing_of_the_inside() {
+        async fn text() {
+            panic!("a secret of the inside")
+        }
+        async fn value() {
+            std::panic::panic_any(7_u8)
+        }
+        let routes = Router::new()
+            .route("/text", any(text))
+            .route("/value", any(value))
+            .route("/fine", get(|| async { "fine" }));
+        let (url, client) = (serve(routes).await, client());
+        for path in ["/text", "/value"] {
+            for method in [Method::GET, Method::POST, Method::PATCH] {
+                let request = client.request(method, format!("{url}{path}")).header("x-request-id", "mine");
+                let answer = request.send().await.unwrap();
+                assert_eq!(
+                    (answer.status().as_u16(), &answer.headers()["x-request-id"]),
+                    (500, &"mine".parse().unwrap())
+                );
+                assert_eq!(answer.headers()["content-type"], "application/json");
+                let text = answer.text().await.unwrap();
+                let body: Value = serde_json::from_str(&text).unwrap();
+                assert_eq!(body["error"]["code"], "internal_error");
+                assert!(!text.contains("secret"), "{text}");
+            }
+        }
+        let answer = client.get(format!("{url}/fine")).send().await.unwrap();
+        assert_eq!(answer.text().await.unwrap(), "fine");
+    }
+
+    #[tokio::test]
+    async fn what_may_change_something_runs_to_its_end_without_its_client() {
+        let (begun, mut beginnings) = mpsc::unbounded_channel();
+        let (ended, mut ends) = mpsc::unbounded_channel();
+        let (go, gate) = tokio::sync::watch::channel(false);
+        let slow = move |method: Method| {
+            let (begun, ended, mut gate) = (begun.clone(), ended.clone(), gate.clone());
+            async move {
+                begun.send(method.clone()).unwrap();
+                gate.wait_for(|open| *open).await.unwrap();
+                ended.send(method).unwrap();
+            }
+        };
+        let (url, client) = (serve(Router::new().route("/", any(slow))).await, client());
+        for method in [Method::POST, Method::PATCH, Method::PUT, Method::DELETE, Method::GET] {
+            let request = client.request(method.clone(), &url).send();
+            // The client leaves as soon as the handler has begun.
+            tokio::select! {
+                _ = request => panic!("it can't have ended"),
+                begun = beginnings.recv() => assert_eq!(begun, Some(method)),
+            }
+        }
+        go.send(true).unwrap();
+        let mut done = Vec::new();
+        for _ in 0..4 {
+            done.push(ends.recv().await.unwrap());
+        }
+        done.sort_by_key(ToString::to_string);
+        assert_eq!(done, [Method::DELETE, Method::PATCH, Method::POST, Method::PUT]);
+    }
+}

@@ -16,12 +16,13 @@ use std::{
 use axum::extract::ws::{CloseCode, Utf8Bytes};
 use humanchat_domain::{
     Store, auth,
-    bus::{Frame, Listener, Signal, Wishes},
+    bus::{Frame, Listener, Signal, TabOpened, Wishes},
     event::Channel,
     id::{LoginId, UserId},
     realtime,
 };
 use tokio_util::task::TaskTracker;
+use uuid::Uuid;
 
 use super::{
     outbox::{Outbox, code},
@@ -64,8 +65,16 @@ struct Inner {
 struct Member {
     user_id: UserId,
     login_id: LoginId,
-    tab: Option<String>,
+    /// The browser tab, if it has a name, and the socket's own, which grows with time.
+    tab: Option<(String, Uuid)>,
     outbox: Outbox,
+}
+
+impl Member {
+    fn is_replaced_by(&self, other: &TabOpened) -> bool {
+        self.user_id == other.user_id
+            && self.tab.as_ref().is_some_and(|(tab, socket)| *tab == other.tab && *socket < other.socket)
+    }
 }
 
 /// A topic held open for a socket that is about to listen, also where the socket ends meanwhile.
@@ -126,11 +135,15 @@ impl Hub {
         let id = self.0.next_id.fetch_add(1, Ordering::Relaxed);
         {
             let mut sockets = self.sockets();
-            if tab.is_some() {
-                for member in sockets.values().filter(|member| member.user_id == user_id && member.tab == tab) {
+            let socket = Uuid::now_v7();
+            if let Some(tab) = &tab {
+                let opened = TabOpened { user_id, tab: tab.clone(), socket };
+                for member in sockets.values().filter(|member| member.is_replaced_by(&opened)) {
                     member.outbox.close(code::REPLACED);
                 }
+                self.store().bus().tell_tab(opened);
             }
+            let tab = tab.map(|tab| (tab, socket));
             sockets.insert(id, Member { user_id, login_id, tab, outbox: outbox.clone() });
         }
         // A stop closes whom it finds; whoever comes after that finds the stop.
@@ -179,6 +192,7 @@ impl Hub {
         while let Some(signal) = listener.next().await {
             match signal {
                 Signal::Frame(frame) => self.deliver(&frame),
+                Signal::TabOpened(tab) => self.close_where(code::REPLACED, |member| member.is_replaced_by(&tab)),
                 // On their own, so that a slow database doesn't keep bells from ringing.
                 Signal::Heard(channels) => {
                     self.set_audible(&channels);

@@ -84,7 +84,7 @@ async fn keep(process: SocketProcess, mut changes: mpsc::UnboundedReceiver<Chang
                 }
                 Change::End(done) => {
                     if let Err(error) = process.end().await {
-                        tracing::warn!(%error, "the end of this process' sockets could not be told; it will be noticed");
+                        tracing::warn!(%error, "the end of these sockets could not be told; it will be noticed");
                     }
                     done.send(()).ok();
                     return;

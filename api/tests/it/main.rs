@@ -1,3 +1,27 @@
 //! The api from outside: HTTP and sockets against a real Postgres, a fresh database each.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on has failed")]
+
+mod auth;
+mod bodies;
+mod connect;
+mod conversations;
+mod edge;
+mod idempotency;
+mod invite_races;
+mod invites;
+mod magic_link;
+mod messages;
+mod odd_input;
+mod openapi;
+mod prices;
+mod raw;
+mod redis;
+mod refresh;
+mod scene;
+mod search;
+mod sessions;
+mod sockets;
+mod story;
 mod support;
+mod users;

@@ -19,11 +19,13 @@ pub const PASSWORD: &str = "correct horse battery";
 /// How long anything that should happen may take.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
-/// An api process' inside: router, hub, store.
+/// An api: one inside the test, or a process of its own.
 pub struct Api {
     pub address: SocketAddr,
+    /// Its database, with the clock it goes by.
     pub store: Store,
-    pub app: App,
+    /// Its inside, where it is inside the test.
+    pub app: Option<App>,
     pub http: reqwest::Client,
 }
 
@@ -45,7 +47,7 @@ pub async fn api_on(database: &TestDatabase, clock: Clock, settings: &[(&str, &s
     let app = App::start(store.clone()).unwrap();
     let router = humanchat_api::router(app.clone()).unwrap();
     tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-    Api { address, store, app, http: reqwest::Client::new() }
+    Api { address, store, app: Some(app), http: reqwest::Client::new() }
 }
 
 /// An answer, read to its end.
@@ -184,7 +186,7 @@ impl<'a> Person<'a> {
 
 /// A client's socket.
 pub struct Socket {
-    stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    pub stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
 }
 
 impl Socket {
@@ -214,8 +216,14 @@ impl Socket {
         loop {
             let message = tokio::time::timeout(PATIENCE, self.stream.next()).await.expect("a frame in time");
             match message {
-                Some(Ok(tungstenite::Message::Text(text))) => return Ok(serde_json::from_str(&text).expect("frames are JSON")),
-                Some(Ok(tungstenite::Message::Close(frame))) => return Err(frame.map(|frame| frame.code.into())),
+                Some(Ok(tungstenite::Message::Text(text))) => {
+                    return Ok(serde_json::from_str(&text).expect("frames are JSON"));
+                }
+                Some(Ok(tungstenite::Message::Close(frame))) => {
+                    // Sends the answer, as browsers do at once.
+                    self.stream.flush().await.ok();
+                    return Err(frame.map(|frame| frame.code.into()));
+                }
                 Some(Ok(_)) => {}
                 Some(Err(_)) | None => return Err(None),
             }

@@ -26,6 +26,9 @@ use nix::{
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Time for the acknowledgements of jobs that ended before.
+const BEFORE_DEATH: Duration = Duration::from_millis(250);
+
 /// A probe worker.
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -143,11 +146,13 @@ async fn panic(_: Panic, ctx: Context) -> JobResult {
 
 async fn abort(_: Abort, ctx: Context) -> JobResult {
     record(&ctx, "begin").await?;
+    tokio::time::sleep(BEFORE_DEATH).await;
     std::process::abort();
 }
 
 async fn run_out_of_memory(_: OutOfMemory, ctx: Context) -> JobResult {
     record(&ctx, "begin").await?;
+    tokio::time::sleep(BEFORE_DEATH).await;
     kill(Pid::this(), Signal::SIGKILL)?;
     std::future::pending().await
 }

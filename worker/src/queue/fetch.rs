@@ -24,9 +24,9 @@ use crate::registry::Registry;
 
 /// Jobs of one statement.
 const MOST: usize = 200;
-/// The time from a unit of work's beginning to its commit is shorter than this, almost always; what
-/// took longer is found by the next look from the beginning.
-const LONGEST_COMMIT: TimeDelta = TimeDelta::seconds(30);
+/// From its beginning, which is when its jobs are due, to its commit a unit of work takes less than
+/// this, almost always. What took longer is found by the next look from the beginning.
+const LONGEST_COMMIT: TimeDelta = TimeDelta::seconds(2);
 const BEGINNING: (DateTime<Utc>, Uuid) = (DateTime::UNIX_EPOCH, Uuid::nil());
 /// When another worker is just taking jobs of a limited kind.
 const CONTENDED: Duration = Duration::from_millis(20);
@@ -101,7 +101,7 @@ impl Cursor {
     fn found(&mut self, rows: &[Row], limit: usize, now: DateTime<Utc>) {
         self.from = match rows.last() {
             Some(last) if rows.len() == limit => (last.run_at, last.id),
-            _ => self.from.max((now - LONGEST_COMMIT, Uuid::nil())),
+            _ => (now - LONGEST_COMMIT, Uuid::nil()),
         };
     }
 }

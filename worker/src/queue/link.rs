@@ -61,6 +61,8 @@ fn options(pool: &PgPool) -> PgConnectOptions {
         ("jit", "off"),
         // Sooner than this side loses its patience: what it gave up must not happen later.
         ("statement_timeout", "9s"),
+        // A process that freezes while it holds one of the queue's locks holds up all others.
+        ("idle_in_transaction_session_timeout", "5s"),
     ])
 }
 

@@ -58,7 +58,7 @@ async fn a_job_that_aborts_its_process_is_parked_at_the_third_time() {
     let queue = Queue::new().await;
     let now = queue.store.clock().now();
     let poison = queue.enqueue(&Abort {}).await;
-    let jobs = (0..20).map(|number| NewJob::new(&Record { number }, now).unwrap());
+    let jobs = (0..4).map(|_| NewJob::new(&Sleep { millis: 400 }, now).unwrap());
     let innocents = queue.enqueue_all(jobs).await;
     starve(&queue, poison, &innocents).await;
 }
@@ -67,7 +67,7 @@ async fn a_job_that_aborts_its_process_is_parked_at_the_third_time() {
 async fn a_job_that_eats_all_memory_is_parked_at_the_third_time() {
     let queue = Queue::new().await;
     let poison = queue.enqueue(&OutOfMemory {}).await;
-    let innocent = queue.enqueue(&Record { number: 1 }).await;
+    let innocent = queue.enqueue(&Sleep { millis: 400 }).await;
     starve(&queue, poison, &[innocent]).await;
 }
 
@@ -76,10 +76,10 @@ async fn a_frozen_worker_loses_its_jobs_and_is_not_heard_any_more() {
     let queue = Queue::new().await;
     let mut frozen = queue.worker(&[]).await;
     // One that ends the moment the process thaws, and one that doesn't.
-    let short = queue.enqueue(&Block { millis: 500 }).await;
-    let long = queue.enqueue(&Sleep { millis: 6_000 }).await;
-    queue.records(short, "begin", 1).await;
+    let long = queue.enqueue(&Sleep { millis: 8_000 }).await;
     queue.records(long, "begin", 1).await;
+    let short = queue.enqueue(&Block { millis: 2_000 }).await;
+    queue.records(short, "begin", 1).await;
     frozen.signal(Signal::SIGSTOP);
 
     let other = queue.worker(&[]).await;

@@ -73,7 +73,9 @@ async fn a_job_that_was_fetched_and_not_begun_is_handed_back() {
     let mut conn = queue.pool().acquire().await.unwrap();
     let mut tx = conn.begin().await.unwrap();
     sqlx::raw_sql("lock table queue_pauses in access exclusive mode").execute(&mut *tx).await.unwrap();
-    let id = queue.enqueue(&Record { number: 1 }).await;
+    // Due before any fetch that hangs there began.
+    let due = queue.store.clock().now() - chrono::TimeDelta::seconds(1);
+    let id = queue.enqueue_at(&Record { number: 1 }, due).await;
     until("the fetch of each queue waits", async || {
         let waiting: i64 = sqlx::query_scalar(
             "select count(*) from pg_stat_activity
