@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::{
     raw::{Wire, head},
-    scene::{at_once, eventually, id, text},
+    scene::{ONLINE_TTL, at_once, eventually, id, text},
     support::{Answer, Api, Person, api},
 };
 
@@ -134,6 +134,28 @@ async fn a_refusal_is_repeated_too_and_leaves_nothing_behind() {
     }
     assert_eq!(casey.post_once(&messages, "m3", words("Next")).await.ok(201)["messageId"], 3);
     assert_eq!(sent(casey, &messages).await, 3);
+}
+
+#[tokio::test]
+async fn what_was_written_before_a_refusal_is_taken_back() {
+    let api = api().await;
+    let people = api.arrive(&["guest", "host", "third"]).await;
+    let [guest, host, third] = &people[..] else { unreachable!() };
+    host.appear().await;
+    let old = guest.invite(host).await;
+    api.advance(ONLINE_TTL);
+    let other = third.invite(host).await;
+    host.answer(&other, "accept").await.ok(200);
+    // Connecting gives the old invite its outcome, and only then sees that the host is busy.
+    let connect = json!({"targetUserId": host.id});
+    let refused = guest.post_once("/api/conversations/connect", "k", connect).await;
+    refused.refused(409, "host_busy");
+    for person in [guest, host] {
+        assert_eq!(person.told_about(&old).await, ["pending"]);
+    }
+    assert!(api.work().await.contains(&"expire_invite"), "its job is still there");
+    assert_eq!(guest.told_about(&old).await, ["pending", "expired"]);
+    api.idle().await;
 }
 
 #[tokio::test]

@@ -27,7 +27,12 @@ struct Person {
 fn people() -> Vec<Person> {
     let person = |name, email, about, profile| Person { name, email, about, role: Role::User, profile };
     vec![
-        person("Casey Moreno", "casey@example.com", "a guest", json!({"headline": "Curious about everything", "timezone": "America/New_York"})),
+        person(
+            "Casey Moreno",
+            "casey@example.com",
+            "a guest",
+            json!({"headline": "Curious about everything", "timezone": "America/New_York"}),
+        ),
         person(
             "River Lindqvist",
             "river@example.com",

@@ -66,6 +66,19 @@ async fn a_lost_nudge_costs_a_second_at_most() {
 }
 
 #[tokio::test]
+async fn a_job_that_was_due_long_ago_is_found_within_a_second() {
+    let queue = Queue::new().await;
+    let _worker = queue.worker(&[]).await;
+    let done = queue.enqueue(&Record { number: 1 }).await;
+    queue.reaches(done, "done").await;
+    // Behind the place where fetches that follow a nudge begin.
+    let started = Instant::now();
+    let id = queue.enqueue_at(&Record { number: 2 }, queue.store.clock().now() - TimeDelta::hours(1)).await;
+    queue.reaches(id, "done").await;
+    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
 async fn a_million_jobs_of_the_future_are_not_in_the_way() {
     let queue = Queue::new().await;
     sqlx::query(
