@@ -195,8 +195,8 @@ mod tests {
         let settings = read(&[]).unwrap();
         assert_eq!(settings.bind_addr.to_string(), "127.0.0.1:4000");
         assert_eq!(settings.public_url.as_str(), "http://127.0.0.1:4000/");
-        assert_eq!(settings.invite_ttl_online, Duration::from_secs(300));
-        assert_eq!(settings.invite_ttl_offline, Duration::from_secs(86_400));
+        assert_eq!(settings.invite_ttl_online, Duration::from_mins(5));
+        assert_eq!(settings.invite_ttl_offline, Duration::from_hours(24));
     }
 
     #[test]

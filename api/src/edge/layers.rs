@@ -145,14 +145,26 @@ mod tests {
         assert_eq!(answer.text().await.unwrap(), "fine");
     }
 
+    /// Tells when a handler is over, however it ends.
+    struct Gone(Method, mpsc::UnboundedSender<Method>);
+
+    impl Drop for Gone {
+        fn drop(&mut self) {
+            self.1.send(self.0.clone()).ok();
+        }
+    }
+
     #[tokio::test]
     async fn what_may_change_something_runs_to_its_end_without_its_client() {
         let (begun, mut beginnings) = mpsc::unbounded_channel();
         let (ended, mut ends) = mpsc::unbounded_channel();
+        let (gone, mut leavings) = mpsc::unbounded_channel();
         let (go, gate) = tokio::sync::watch::channel(false);
         let slow = move |method: Method| {
             let (begun, ended, mut gate) = (begun.clone(), ended.clone(), gate.clone());
+            let gone = Gone(method.clone(), gone.clone());
             async move {
+                let _gone = gone;
                 begun.send(method.clone()).unwrap();
                 gate.wait_for(|open| *open).await.unwrap();
                 ended.send(method).unwrap();
@@ -167,6 +179,7 @@ mod tests {
                 begun = beginnings.recv() => assert_eq!(begun, Some(method)),
             }
         }
+        assert_eq!(leavings.recv().await, Some(Method::GET), "what only reads ends with its client");
         go.send(true).unwrap();
         let mut done = Vec::new();
         for _ in 0..4 {

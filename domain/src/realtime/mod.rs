@@ -92,7 +92,10 @@ impl SocketProcess {
         everybody: impl FnOnce() -> Vec<UserId>,
     ) -> Result<()> {
         let mut tx = self.store.begin(None).await?;
-        let came = if queries::process_seen(tx.conn(), self.id).await? { everybody() } else { came.to_vec() };
+        let mut came = came.to_vec();
+        if queries::process_seen(tx.conn(), self.id).await? {
+            came.extend(everybody());
+        }
         let changed: Vec<_> = came.iter().chain(went).copied().collect();
         if !changed.is_empty() {
             let now = tx.now();

@@ -1,4 +1,6 @@
 //! The unit of work and housekeeping on a real Postgres, a fresh database each.
 
+#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
 mod housekeeping;
 mod unit_of_work;
