@@ -8,6 +8,9 @@ create table conversations (
   linked_session_id uuid,
   message_count     bigint not null default 0 check (message_count >= 0),
   last_activity     timestamptz not null,
+  -- The transactions that wrote them: whether a walk that began earlier may see them.
+  active_in         xid8 not null default pg_current_xact_id(),
+  created_in        xid8 not null default pg_current_xact_id(),
   created_at        timestamptz not null,
   check (case type when 'human' then second_user_id is not null and first_user_id < second_user_id
                    else second_user_id is null end)
@@ -34,6 +37,7 @@ create table messages (
   attachments       jsonb not null default '[]' check (jsonb_typeof(attachments) = 'array'),
   actions           jsonb not null default '[]' check (jsonb_typeof(actions) = 'array'),
   client_message_id text,
+  stored_in         xid8 not null default pg_current_xact_id(),
   created_at        timestamptz not null,
   primary key (conversation_id, seq),
   check ((sender_id is null) = (origin <> 'human'))

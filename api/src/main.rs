@@ -1,6 +1,6 @@
 //! `humanchat-api`: serves HTTP and sockets, migrates the database, or prints the OpenAPI document.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
@@ -10,6 +10,10 @@ use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
 };
+use tokio_util::sync::CancellationToken;
+
+/// How long requests may go on after a stop.
+const STOPPING: Duration = Duration::from_secs(20);
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -95,18 +99,24 @@ async fn serve(store: Store) -> anyhow::Result<()> {
     let app = App::start(store)?;
     let router = humanchat_api::router(app.clone())?;
     tracing::info!(%address, "listening");
-    let stop = app.clone();
-    axum::serve(listener, router)
-        .with_graceful_shutdown(async move {
-            told_to_stop().await;
-            tracing::info!("stopping");
-            // Sockets are requests that never end by themselves.
-            tokio::spawn(async move { stop.stop().await });
-        })
-        .await
-        .context("the server failed")?;
-    app.stop().await;
-    Ok(())
+    let stopping = CancellationToken::new();
+    let serve = axum::serve(listener, router).with_graceful_shutdown(stopping.clone().cancelled_owned());
+    let mut serve = std::pin::pin!(serve.into_future());
+    tokio::select! {
+        served = &mut serve => return served.context("the server failed"),
+        () = told_to_stop() => {}
+    }
+    tracing::info!("stopping");
+    stopping.cancel();
+    // Sockets are requests that never end by themselves, and a client may never finish its own.
+    let ended = async { tokio::join!(serve, app.stop()).0 };
+    match tokio::time::timeout(STOPPING, ended).await {
+        Ok(served) => served.context("the server failed"),
+        Err(_) => {
+            tracing::warn!("some requests did not end in time");
+            Ok(())
+        }
+    }
 }
 
 /// Waits for SIGTERM or SIGINT.

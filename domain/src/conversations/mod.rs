@@ -93,11 +93,11 @@ pub struct Filter {
     pub unread: bool,
 }
 
-/// Where a walk through the list stands: it sees activity as of its beginning, so that what moves
-/// up meanwhile is neither skipped nor shown twice.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+/// Where a walk through the list stands: it sees what was committed when it began (a Postgres
+/// snapshot), so that what moves up meanwhile is neither skipped nor shown twice.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Position {
-    began: DateTime<Utc>,
+    began: String,
     activity: DateTime<Utc>,
     id: ConversationId,
 }
@@ -109,12 +109,12 @@ pub(crate) struct Position {
 pub async fn list(store: &Store, caller: UserId, filter: Filter, window: Window<'_>) -> Result<Page<Conversation>> {
     let scope = Scope { user_id: caller, route: "conversations", filter };
     let after: Option<Position> = window.cursor.map(|cursor| store.unseal(&scope, cursor)).transpose()?;
-    let began = after.map_or_else(|| store.clock.now(), |after| after.began);
     let mut connection = store.pool.acquire().await?;
-    let rows = queries::list(&mut connection, caller, filter, began, after, i64::from(window.limit) + 1).await?;
+    let rows = queries::list(&mut connection, caller, filter, after.as_ref(), i64::from(window.limit) + 1).await?;
     let (rows, more) = cut(rows, window.limit);
     let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
-    let last = rows.last().filter(|_| more).map(|row| Position { began, activity: row.activity, id: row.id });
+    let last = rows.into_iter().next_back().filter(|_| more);
+    let last = last.map(|row| Position { began: row.began, activity: row.activity, id: row.id });
     let next = last.map(|position| store.seal(&scope, &position)).transpose()?;
     let mut items = queries::load(&mut connection, &ids, Some(caller)).await?;
     items.sort_by_key(|item| ids.iter().position(|id| *id == item.id));

@@ -120,37 +120,41 @@ pub(crate) async fn link_session(
 pub(super) struct Listed {
     pub id: ConversationId,
     pub activity: DateTime<Utc>,
+    /// What was committed when the walk began.
+    pub began: String,
 }
 
-/// The walk of [`super::list`]: activity counts as it was when the walk began.
+/// The walk of [`super::list`]: what was committed after it began does not exist for it, neither
+/// conversations nor the messages that would move one up.
 pub(super) async fn list(
     conn: &mut PgConnection,
     reader: UserId,
     filter: Filter,
-    began: DateTime<Utc>,
-    after: Option<Position>,
+    after: Option<&Position>,
     limit: i64,
 ) -> sqlx::Result<Vec<Listed>> {
     sqlx::query_as!(
         Listed,
-        r#"with mine as (
-             select c.id,
-                    case when c.last_activity <= $2 then c.last_activity
+        r#"with walk as materialized (
+             select coalesce($2::text::pg_snapshot, pg_current_snapshot()) as began
+           ), mine as (
+             select c.id, began,
+                    case when pg_visible_in_snapshot(c.active_in, began) then c.last_activity
                          else coalesce((select m.created_at from messages m
-                                        where m.conversation_id = c.id and m.created_at <= $2
+                                        where m.conversation_id = c.id and pg_visible_in_snapshot(m.stored_in, began)
                                         order by m.seq desc limit 1), c.created_at)
                     end as activity
-             from conversation_participants p join conversations c on c.id = p.conversation_id
-             where p.user_id = $1 and c.created_at <= $2
+             from walk, conversation_participants p join conversations c on c.id = p.conversation_id
+             where p.user_id = $1 and pg_visible_in_snapshot(c.created_in, began)
                and ($3::text is null or c.type = $3)
                and (not $4 or exists (select from messages m where m.conversation_id = c.id
                                       and m.seq > p.read_through and m.sender_id is distinct from $1))
            )
-           select id as "id: ConversationId", activity as "activity!" from mine
+           select id as "id: ConversationId", activity as "activity!", began::text as "began!" from mine
            where $5::timestamptz is null or (activity, id) < ($5, $6)
            order by activity desc, id desc limit $7"#,
         reader.0,
-        began,
+        after.map(|after| after.began.as_str()),
         filter.kind as Option<ConversationKind>,
         filter.unread,
         after.map(|after| after.activity),
@@ -247,7 +251,8 @@ pub(super) async fn insert_message(
     let row = sqlx::query!(
         r#"with numbered as (
              update conversations c
-             set message_count = message_count + 1, last_activity = greatest(last_activity, $3)
+             set message_count = message_count + 1, last_activity = greatest(last_activity, $3),
+                 active_in = pg_current_xact_id()
              where id = $1 and exists (select from conversation_participants p where p.conversation_id = $1 and p.user_id = $2)
              returning message_count, last_activity
            ), stored as (

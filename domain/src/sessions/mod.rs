@@ -124,7 +124,7 @@ pub(crate) struct Pair {
 /// `NotFound`.
 pub async fn find(store: &Store, caller: UserId, id: SessionId) -> Result<Session> {
     let mut connection = store.pool.acquire().await?;
-    let session = queries::find(&mut connection, id).await?.filter(|session| session.involves(caller));
+    let session = queries::find(&mut connection, id, Some(caller)).await?;
     Ok(session.ok_or(Refusal::NotFound("session"))?)
 }
 
@@ -133,8 +133,10 @@ pub async fn find(store: &Store, caller: UserId, id: SessionId) -> Result<Sessio
 /// # Errors
 /// `NotFound`, `Forbidden`, `InvalidTransition`.
 pub async fn change(tx: &mut Tx, caller: UserId, id: SessionId, change: &Valid<SessionChange>) -> Result<Session> {
-    let session = queries::lock(tx.conn(), id).await?.filter(|session| session.involves(caller));
-    let session = session.ok_or(Refusal::NotFound("session"))?;
+    if !queries::lock(tx.conn(), id, caller).await? {
+        return Err(Refusal::NotFound("session").into());
+    }
+    let session = load(tx, id).await?;
     match (session.status, change.status) {
         (SessionStatus::Complete, SessionStatus::Complete) if session.host_user_id == caller => Ok(session),
         (SessionStatus::InProgress, SessionStatus::Complete) => {
@@ -155,7 +157,7 @@ async fn complete(tx: &mut Tx, session: &Session) -> Result<Session> {
     let minutes = begun_minutes(session.start_time.0, now);
     queries::complete(tx.conn(), session.id, minutes, now).await?;
     let people = [session.host_user_id, session.guest_user_id];
-    let session = queries::find(tx.conn(), session.id).await?.ok_or(Error::Internal("a session vanished"))?;
+    let session = load(tx, session.id).await?;
     for person in people {
         tx.emit(Channel::Sessions(person), Event::SessionUpdated { session: session.clone() });
     }
@@ -193,7 +195,7 @@ pub(crate) async fn start_free(tx: &mut Tx, pair: Pair) -> Result<Session> {
     let now = tx.now();
     let id = SessionId::new();
     queries::insert_free(tx.conn(), id, pair, now).await?;
-    let session = queries::find(tx.conn(), id).await?.ok_or(Error::Internal("a session vanished"))?;
+    let session = load(tx, id).await?;
     for person in [pair.host, pair.guest] {
         tx.emit(Channel::Sessions(person), Event::SessionCreated { session: session.clone() });
     }
@@ -202,13 +204,7 @@ pub(crate) async fn start_free(tx: &mut Tx, pair: Pair) -> Result<Session> {
 }
 
 pub(crate) async fn load(tx: &mut Tx, id: SessionId) -> Result<Session> {
-    queries::find(tx.conn(), id).await?.ok_or(Error::Internal("a session vanished"))
-}
-
-impl Session {
-    fn involves(&self, user_id: UserId) -> bool {
-        self.host_user_id == user_id || self.guest_user_id == user_id
-    }
+    queries::find(tx.conn(), id, None).await?.ok_or(Error::Internal("a session vanished"))
 }
 
 #[cfg(test)]

@@ -55,7 +55,12 @@ impl From<Row> for Session {
     }
 }
 
-pub(super) async fn find(conn: &mut PgConnection, id: SessionId) -> sqlx::Result<Option<Session>> {
+/// A session, of this person's if one is named.
+pub(super) async fn find(
+    conn: &mut PgConnection,
+    id: SessionId,
+    party: Option<UserId>,
+) -> sqlx::Result<Option<Session>> {
     let row = sqlx::query_as!(
         Row,
         r#"select id as "id: SessionId", host_user_id as "host_user_id: UserId", guest_user_id as "guest_user_id: UserId",
@@ -63,17 +68,25 @@ pub(super) async fn find(conn: &mut PgConnection, id: SessionId) -> sqlx::Result
                   status as "status: SessionStatus", start_time as "start_time: Timestamp", end_time as "end_time: Timestamp",
                   duration_minutes, agreed_price_minor, currency, payment_mode as "payment_mode: ConversationType",
                   cancellation_policy, version, created_at as "created_at: Timestamp", updated_at as "updated_at: Timestamp"
-           from sessions where id = $1"#,
+           from sessions where id = $1 and ($2::uuid is null or $2 in (host_user_id, guest_user_id))"#,
         id.0,
+        party.map(|id| id.0),
     )
     .fetch_optional(conn)
     .await?;
     Ok(row.map(Into::into))
 }
 
-pub(super) async fn lock(conn: &mut PgConnection, id: SessionId) -> sqlx::Result<Option<Session>> {
-    sqlx::query!("select id from sessions where id = $1 for update", id.0).fetch_optional(&mut *conn).await?;
-    find(conn, id).await
+/// Locks a session of this person's; false when there is none.
+pub(super) async fn lock(conn: &mut PgConnection, id: SessionId, party: UserId) -> sqlx::Result<bool> {
+    let row = sqlx::query!(
+        "select id from sessions where id = $1 and $2 in (host_user_id, guest_user_id) for update",
+        id.0,
+        party.0,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.is_some())
 }
 
 pub(super) async fn insert_free(

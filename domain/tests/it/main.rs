@@ -4,3 +4,4 @@
 
 mod housekeeping;
 mod unit_of_work;
+mod walks;
