@@ -120,12 +120,4 @@ impl Error {
             _ => false,
         }
     }
-
-    /// The constraint or unique index that stopped a write, if one did.
-    pub fn constraint(&self) -> Option<&str> {
-        match self {
-            Self::Database(sqlx::Error::Database(error)) => error.constraint(),
-            _ => None,
-        }
-    }
 }

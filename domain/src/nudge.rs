@@ -10,6 +10,8 @@ use humanchat_jobs::Queue;
 use sqlx::PgPool;
 use tokio::sync::mpsc;
 
+use crate::queries;
+
 /// The Postgres channel that workers listen on; the payload is a comma-separated list of queues.
 pub const NUDGE_CHANNEL: &str = "humanchat_jobs";
 
@@ -48,12 +50,7 @@ impl Nudger {
 
 async fn send(pool: &PgPool, queues: &BTreeSet<Queue>) {
     let names: Vec<_> = queues.iter().map(|queue| queue.as_str()).collect();
-    if let Err(error) = notify(pool, &names.join(",")).await {
+    if let Err(error) = queries::notify(pool, NUDGE_CHANNEL, &names.join(",")).await {
         tracing::debug!(%error, "a nudge was not sent; workers look by themselves");
     }
-}
-
-async fn notify(pool: &PgPool, queues: &str) -> sqlx::Result<()> {
-    sqlx::query("select pg_notify($1, $2)").bind(NUDGE_CHANNEL).bind(queues).execute(pool).await?;
-    Ok(())
 }

@@ -9,6 +9,11 @@ pub(crate) async fn ping(pool: &sqlx::PgPool) -> sqlx::Result<()> {
     sqlx::query!("select 1 as one").fetch_one(pool).await.map(drop)
 }
 
+/// Tells whoever listens on a Postgres channel.
+pub(crate) async fn notify(pool: &sqlx::PgPool, channel: &str, message: &str) -> sqlx::Result<()> {
+    sqlx::query!("select pg_notify($1, $2) as notified", channel, message).fetch_one(pool).await.map(drop)
+}
+
 /// Durable events about to be stored, column by column.
 #[derive(Debug, Default)]
 pub(crate) struct NewEvents {
