@@ -189,7 +189,7 @@ pub async fn mark_read(
     view(tx, id, Some(caller)).await
 }
 
-/// Tells the other participants that the caller is writing. Says nothing to who isn't one.
+/// Tells whoever listens to the conversation that the caller is writing.
 ///
 /// # Errors
 /// `NotFound`.

@@ -17,7 +17,7 @@ use crate::{
 
 /// The profile fields to change; absent ones stay, `null` empties those that may be empty.
 #[derive(Debug, Default, Deserialize, Validate, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ProfileChange {
     /// 2–80 characters.
     #[garde(inner(custom(rules::name)))]
@@ -25,7 +25,7 @@ pub struct ProfileChange {
     pub name: Option<String>,
     /// An https URL, or null.
     #[garde(inner(inner(custom(rules::https_url))))]
-    #[serde(deserialize_with = "present")]
+    #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>, format = "uri", max_length = 2000)]
     pub avatar_url: Option<Option<String>>,
     /// At most 160 characters.
@@ -52,7 +52,7 @@ pub struct ProfileChange {
     pub conversation_type: Option<ConversationType>,
     /// Price of an instant minute, above 0, or null.
     #[garde(skip)]
-    #[serde(deserialize_with = "present")]
+    #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<Price>)]
     pub instant_rate_per_minute: Option<Option<Price>>,
     /// Minutes (5–480) to price of a booked session; replaces all former ones; at most 20.
@@ -65,7 +65,7 @@ pub struct ProfileChange {
     pub currency: Option<String>,
     /// At most 120 characters, or null.
     #[garde(inner(inner(length(chars, min = 1, max = 120), custom(rules::line))))]
-    #[serde(deserialize_with = "present")]
+    #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>, max_length = 120)]
     pub charity_name: Option<Option<String>>,
 }
