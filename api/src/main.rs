@@ -110,13 +110,11 @@ async fn serve(store: Store) -> anyhow::Result<()> {
     stopping.cancel();
     // Sockets are requests that never end by themselves, and a client may never finish its own.
     let ended = async { tokio::join!(serve, app.stop()).0 };
-    match tokio::time::timeout(STOPPING, ended).await {
-        Ok(served) => served.context("the server failed"),
-        Err(_) => {
-            tracing::warn!("some requests did not end in time");
-            Ok(())
-        }
+    if let Ok(served) = tokio::time::timeout(STOPPING, ended).await {
+        return served.context("the server failed");
     }
+    tracing::warn!("some requests did not end in time");
+    Ok(())
 }
 
 /// Waits for SIGTERM or SIGINT.
