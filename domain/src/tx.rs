@@ -185,12 +185,14 @@ impl Tx {
 /// What ties a request to its jobs, and a job to its events: the line is written within the span of
 /// either.
 fn log(jobs: &[(&str, Uuid)], frames: &[Frame]) {
-    if jobs.is_empty() && frames.is_empty() || !tracing::enabled!(tracing::Level::INFO) {
+    if !tracing::enabled!(tracing::Level::INFO) {
         return;
     }
     let jobs: Vec<_> = jobs.iter().map(|(kind, id)| format!("{kind} {}", JobId(*id))).collect();
-    let events = frames.iter().filter_map(|frame| Some(format!("{}#{}", frame.channel, frame.seq?)));
-    tracing::info!(jobs = jobs.join(", "), events = events.collect::<Vec<_>>().join(", "), "committed");
+    let events: Vec<_> = frames.iter().filter_map(|frame| Some(format!("{}#{}", frame.channel, frame.seq?))).collect();
+    if !jobs.is_empty() || !events.is_empty() {
+        tracing::info!(jobs = jobs.join(", "), events = events.join(", "), "committed");
+    }
 }
 
 pub(crate) fn split(event: &Event) -> Result<(String, Value)> {
