@@ -20,8 +20,8 @@ async fn a_clients_close_is_answered() {
         let mut socket = ada.socket("/ws").await;
         socket.say(json!({"type": "ping"})).await;
         socket.send(Message::Close(Some(CloseFrame { code, reason: "".into() }))).await;
-        assert_eq!(socket.next().await["type"], "pong");
-        assert_eq!(socket.next_or_close().await, Err(Some(code.into())));
+        // Whoever says goodbye may or may not hear what was still on its way.
+        assert_eq!(socket.closed().await, Some(code.into()));
         assert!(socket.stream.next().await.is_none(), "the connection ends in order");
     }
 }
