@@ -106,6 +106,7 @@ fn complete_keyed(operation: &mut Operation) {
 
 fn complete_operation(operation: &mut Operation, has_body: bool) {
     let is_open = is_open(operation);
+    let is_limited = operation.tags.iter().flatten().all(|tag| tag != "Operation");
     let parameters = operation.parameters.as_deref().unwrap_or_default();
     let has = |place: ParameterIn| {
         parameters.iter().any(|parameter| matches!(parameter, RefOr::T(parameter) if parameter.parameter_in == place))
@@ -118,6 +119,7 @@ fn complete_operation(operation: &mut Operation, has_body: bool) {
         (has_body, "413", "`payload_too_large`: over 64 KiB"),
         (has_body, "415", "`unsupported_media_type`"),
         (has_body, "422", "`validation_failed` with `details.fields`"),
+        (is_limited, "429", "`rate_limited`, with `Retry-After` in seconds"),
         (true, "500", "`internal_error`"),
         (true, "503", "`service_unavailable`, with `Retry-After`"),
     ];

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::DefaultBodyLimit,
-    http::StatusCode,
+    http::{HeaderValue, StatusCode, header::CONTENT_SECURITY_POLICY},
     middleware,
     response::{IntoResponse, Response},
     routing::get,
 };
 use humanchat_domain::Store;
+use metrics_exporter_prometheus::PrometheusHandle;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::{OpenApi, openapi};
 use utoipa_axum::router::OpenApiRouter;
@@ -24,12 +25,13 @@ mod docs;
 mod edge;
 mod health;
 mod invites;
+mod metrics;
 mod pages;
 mod realtime;
 mod sessions;
 mod users;
 
-use edge::{caller::Authorities, error::ApiError, layers};
+use edge::{browsers, caller::Authorities, error::ApiError, layers};
 
 /// What handlers work with.
 #[derive(Debug, Clone)]
@@ -37,16 +39,22 @@ pub struct App {
     pub(crate) store: Store,
     pub(crate) hub: realtime::Hub,
     pub(crate) authorities: Authorities,
+    pub(crate) recorder: PrometheusHandle,
 }
 
 impl App {
     /// An application over `store`, with its background tasks started.
     ///
     /// # Errors
-    /// When the bus can't be listened to.
+    /// When the bus can't be listened to, or nothing can be measured.
     pub fn start(store: Store) -> anyhow::Result<Self> {
         tokio::task::spawn_blocking(humanchat_domain::auth::warm_up);
-        Ok(Self { hub: realtime::Hub::start(store.clone())?, authorities: Authorities::default(), store })
+        Ok(Self {
+            hub: realtime::Hub::start(store.clone())?,
+            authorities: Authorities::default(),
+            recorder: metrics::recorder()?,
+            store,
+        })
     }
 
     /// Closes all sockets and tells others that their users are gone.
@@ -67,6 +75,7 @@ fn documented() -> OpenApiRouter<App> {
         .merge(sessions::routes())
         .merge(realtime::routes())
         .merge(health::routes())
+        .merge(metrics::routes())
 }
 
 /// The OpenAPI document of all routes.
@@ -74,11 +83,16 @@ pub fn openapi() -> openapi::OpenApi {
     docs::complete(documented().into_openapi())
 }
 
+/// Swagger UI styles itself inline, and shows pictures from data URLs.
+const SWAGGER_POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+    frame-ancestors 'none'; base-uri 'none'";
+
 /// `/docs`, with errors in the envelope like everywhere else.
 fn swagger_ui(document: openapi::OpenApi) -> Router<App> {
     let pages = Router::from(SwaggerUi::new("/docs").url("/openapi.json", document));
-    pages.layer(middleware::map_response(async |page: Response| {
+    pages.layer(middleware::map_response(async |mut page: Response| {
         if page.status().is_success() || page.status().is_redirection() {
+            page.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(SWAGGER_POLICY));
             page
         } else {
             ApiError::not_found("page").into_response()
@@ -106,6 +120,8 @@ pub fn router(app: App) -> anyhow::Result<Router> {
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn(layers::detach))
         .layer(CatchPanicLayer::custom(layers::on_panic))
+        .layer(middleware::from_fn_with_state(browsers::allowances(app.store.settings()), browsers::cors))
+        .layer(middleware::from_fn_with_state(app.clone(), browsers::harden))
         .layer(middleware::from_fn(layers::identify))
         .with_state(app);
     Ok(routes)

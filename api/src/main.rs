@@ -1,6 +1,6 @@
 //! `humanchat-api`: serves HTTP and sockets, migrates the database, or prints the OpenAPI document.
 
-use std::{process::ExitCode, time::Duration};
+use std::{net::SocketAddr, process::ExitCode, time::Duration};
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
@@ -100,7 +100,8 @@ async fn serve(store: Store) -> anyhow::Result<()> {
     let router = humanchat_api::router(app.clone())?;
     tracing::info!(%address, "listening");
     let stopping = CancellationToken::new();
-    let serve = axum::serve(listener, router).with_graceful_shutdown(stopping.clone().cancelled_owned());
+    let serve = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
+        .with_graceful_shutdown(stopping.clone().cancelled_owned());
     let mut serve = std::pin::pin!(serve.into_future());
     tokio::select! {
         served = &mut serve => return served.context("the server failed"),

@@ -3,7 +3,7 @@
 use axum::{
     Json, Router,
     extract::State,
-    http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName},
+    http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE},
     response::IntoResponse,
     routing::get,
 };
@@ -40,19 +40,13 @@ pub(crate) fn routes(dev_pages: bool) -> Router<App> {
 }
 
 fn page(html: &'static str) -> impl IntoResponse {
-    let headers = [
-        (CONTENT_TYPE, "text/html; charset=utf-8"),
-        (CONTENT_SECURITY_POLICY, POLICY),
-        (CACHE_CONTROL, "no-store"),
-        (HeaderName::from_static("referrer-policy"), "no-referrer"),
-        (HeaderName::from_static("x-content-type-options"), "nosniff"),
-    ];
+    let headers =
+        [(CONTENT_TYPE, "text/html; charset=utf-8"), (CONTENT_SECURITY_POLICY, POLICY), (CACHE_CONTROL, "no-store")];
     (headers, html)
 }
 
 fn asset(media_type: &'static str, text: &'static str) -> impl IntoResponse {
-    let headers = [(CONTENT_TYPE, media_type), (HeaderName::from_static("x-content-type-options"), "nosniff")];
-    (headers, text)
+    ([(CONTENT_TYPE, media_type)], text)
 }
 
 #[derive(Deserialize)]

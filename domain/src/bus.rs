@@ -234,6 +234,14 @@ impl Bus {
         }
     }
 
+    /// The connection it rings on, for other short commands.
+    pub(crate) fn redis_client(&self) -> Option<Client> {
+        match &self.kind {
+            Kind::Local(_) => None,
+            Kind::Redis { publisher, .. } => Some(publisher.clone()),
+        }
+    }
+
     /// The process' ear. One is enough: it hears every channel it was asked to.
     ///
     /// # Errors

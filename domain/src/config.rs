@@ -2,8 +2,13 @@
 //!
 //! A wrong setting is one clear line before anything starts.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    num::NonZeroU32,
+    time::Duration,
+};
 
+use ipnet::IpNet;
 use secrecy::SecretString;
 use url::Url;
 
@@ -24,6 +29,28 @@ pub enum LogFormat {
     Text,
 }
 
+/// Requests a minute; `None` is without limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimitSettings {
+    /// `RATE_LIMIT_ANON`: without a login, by address (default 10, `0` = off).
+    pub anonymous: Option<NonZeroU32>,
+    /// `RATE_LIMIT_USER`: of a user, by address (default 60, `0` = off).
+    pub user: Option<NonZeroU32>,
+    /// `RATE_LIMIT_ADMIN`: of staff on their routes (default 30, `0` = off).
+    pub staff: Option<NonZeroU32>,
+}
+
+/// Proxies whose word on where a request came from is taken.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TrustedProxies(Vec<IpNet>);
+
+impl TrustedProxies {
+    /// Whether the peer at this address is one.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|network| network.contains(&address.to_canonical()))
+    }
+}
+
 /// Everything that can be set, checked.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -39,8 +66,12 @@ pub struct Settings {
     pub public_url: Url,
     /// `JWT_SECRET`: at least 32 bytes; signs access tokens and seals cursors.
     pub jwt_secret: SecretString,
-    /// `ALLOWED_ORIGINS`: comma-separated; browsers on these may open sockets, besides `PUBLIC_URL`'s own.
+    /// `ALLOWED_ORIGINS`: comma-separated; pages of these may call the api and open sockets, besides `PUBLIC_URL`'s own.
     pub allowed_origins: Vec<String>,
+    /// `TRUSTED_PROXIES`: comma-separated addresses and networks (`10.0.0.0/8`) whose `X-Forwarded-For` counts.
+    pub trusted_proxies: TrustedProxies,
+    /// `RATE_LIMIT_*`.
+    pub rate_limits: RateLimitSettings,
     /// `SMTP_URL` (`smtp://` or `smtps://`); without it mail stays in the database.
     pub smtp_url: Option<SecretString>,
     /// `MAIL_FROM` (default `HumanChat <noreply@localhost>`).
@@ -108,6 +139,12 @@ impl Settings {
             public_url,
             jwt_secret: jwt_secret.into(),
             allowed_origins: origins(&env)?,
+            trusted_proxies: trusted_proxies(&env)?,
+            rate_limits: RateLimitSettings {
+                anonymous: env.limit("RATE_LIMIT_ANON", 10)?,
+                user: env.limit("RATE_LIMIT_USER", 60)?,
+                staff: env.limit("RATE_LIMIT_ADMIN", 30)?,
+            },
             smtp_url: smtp_url.map(Into::into),
             mail_from,
             invite_ttl_online: Duration::from_secs(env.in_range("INVITE_TTL_ONLINE_SECS", 300, 1, 86_400)?.into()),
@@ -145,12 +182,16 @@ fn check_url(name: &'static str, text: &str, schemes: &[&str]) -> Result<Url, Se
 
 fn origins(env: &Env<'_>) -> Result<Vec<String>, SettingError> {
     const NAME: &str = "ALLOWED_ORIGINS";
-    let Some(list) = env.optional(NAME) else { return Ok(Vec::new()) };
-    list.split(',')
-        .map(str::trim)
-        .filter(|origin| !origin.is_empty())
-        .map(|origin| Ok(check_url(NAME, origin, &["http", "https"])?.origin().ascii_serialization()))
-        .collect()
+    env.list(NAME, |origin| Ok(check_url(NAME, origin, &["http", "https"])?.origin().ascii_serialization()))
+}
+
+fn trusted_proxies(env: &Env<'_>) -> Result<TrustedProxies, SettingError> {
+    const NAME: &str = "TRUSTED_PROXIES";
+    let networks = env.list(NAME, |text| {
+        let network = text.parse::<IpAddr>().map(IpNet::from).or_else(|_| text.parse::<IpNet>());
+        network.map_err(|_| wrong(NAME, format!("{text:?} is neither an address nor a network like 10.0.0.0/8")))
+    })?;
+    Ok(TrustedProxies(networks))
 }
 
 struct Env<'a>(&'a dyn Fn(&str) -> Option<String>);
@@ -168,6 +209,17 @@ impl Env<'_> {
     fn parsed<T: std::str::FromStr>(&self, name: &'static str, default: &str, what: &str) -> Result<T, SettingError> {
         let value = self.optional(name).unwrap_or_else(|| default.to_owned());
         value.parse().map_err(|_| wrong(name, format!("must be {what}, not {value:?}")))
+    }
+
+    /// What stands between commas.
+    fn list<T>(&self, name: &str, read: impl Fn(&str) -> Result<T, SettingError>) -> Result<Vec<T>, SettingError> {
+        let list = self.optional(name).unwrap_or_default();
+        list.split(',').map(str::trim).filter(|item| !item.is_empty()).map(read).collect()
+    }
+
+    /// A number of which `0` means none.
+    fn limit(&self, name: &'static str, default: u32) -> Result<Option<NonZeroU32>, SettingError> {
+        Ok(NonZeroU32::new(self.in_range(name, default, 0, 1_000_000)?))
     }
 
     fn in_range(&self, name: &'static str, default: u32, min: u32, max: u32) -> Result<u32, SettingError> {
@@ -197,6 +249,32 @@ mod tests {
         assert_eq!(settings.public_url.as_str(), "http://127.0.0.1:4000/");
         assert_eq!(settings.invite_ttl_online, Duration::from_mins(5));
         assert_eq!(settings.invite_ttl_offline, Duration::from_hours(24));
+        let limits = settings.rate_limits;
+        assert_eq!(
+            [limits.anonymous, limits.user, limits.staff].map(|limit| limit.map(NonZeroU32::get)),
+            [Some(10), Some(60), Some(30)]
+        );
+        assert!(!settings.trusted_proxies.contains([127, 0, 0, 1].into()));
+    }
+
+    #[test]
+    fn proxies_are_trusted_by_address_or_network() {
+        let proxies = read(&[("TRUSTED_PROXIES", "10.0.0.0/8, 192.0.2.1,2001:db8::/32")]).unwrap().trusted_proxies;
+        for (address, trusted) in [
+            ("10.9.8.7", true),
+            ("::ffff:10.9.8.7", true),
+            ("192.0.2.1", true),
+            ("192.0.2.2", false),
+            ("2001:db8::5", true),
+            ("2001:db9::5", false),
+        ] {
+            assert_eq!(proxies.contains(address.parse().unwrap()), trusted, "{address}");
+        }
+    }
+
+    #[test]
+    fn zero_switches_a_limit_off() {
+        assert_eq!(read(&[("RATE_LIMIT_ANON", "0")]).unwrap().rate_limits.anonymous, None);
     }
 
     #[test]
@@ -216,6 +294,9 @@ mod tests {
             ("DEV_PAGES", "maybe"),
             ("ALLOWED_ORIGINS", "https://a.example, nonsense"),
             ("DATABASE_POOL", "1"),
+            ("TRUSTED_PROXIES", "10.0.0.1, proxy.example"),
+            ("RATE_LIMIT_ANON", "-1"),
+            ("RATE_LIMIT_USER", "many"),
         ] {
             let error = read(&[(name, value)]).unwrap_err().to_string();
             assert!(error.starts_with(name) && !error.contains('\n'), "{error}");

@@ -1,6 +1,6 @@
 //! Why an operation did not happen: the product refused, or something it stands on failed.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 /// The product said no. One variant per cause a client can tell apart; the api gives each its
 /// status and code.
@@ -57,6 +57,9 @@ pub enum Refusal {
     /// The first request with this key has not ended.
     #[error("the first request with this idempotency key is still running")]
     IdempotencyInFlight,
+    /// Too many requests; another may come after this time.
+    #[error("too many requests")]
+    RateLimited(Duration),
     /// Something this needs is not there now.
     #[error("{0}")]
     Unavailable(&'static str),

@@ -31,6 +31,7 @@ pub mod money;
 pub mod nudge;
 mod queries;
 pub mod queue;
+pub mod rate_limits;
 pub mod realtime;
 pub mod sessions;
 #[cfg(feature = "testing")]
@@ -48,7 +49,17 @@ pub struct Store {
     pub(crate) nudger: nudge::Nudger,
     pub(crate) keys: Arc<auth::Keys>,
     pub(crate) mailer: mail::Mailer,
+    rate_limits: rate_limits::RateLimits,
     settings: Arc<config::Settings>,
+}
+
+/// A process' connections to Postgres.
+#[derive(Debug, Clone, Copy)]
+pub struct Connections {
+    /// Open and free.
+    pub idle: usize,
+    /// At work.
+    pub used: usize,
 }
 
 impl Store {
@@ -65,7 +76,8 @@ impl Store {
         let nudger = nudge::Nudger::spawn(pool.clone());
         let keys = Arc::new(auth::Keys::derive(&settings.jwt_secret));
         let mailer = mail::Mailer::new(&settings)?;
-        Ok(Self { pool, clock, bus, nudger, keys, mailer, settings: Arc::new(settings) })
+        let rate_limits = rate_limits::RateLimits::new(&settings.rate_limits, &bus);
+        Ok(Self { pool, clock, bus, nudger, keys, mailer, rate_limits, settings: Arc::new(settings) })
     }
 
     /// The settings.
@@ -83,9 +95,21 @@ impl Store {
         &self.bus
     }
 
+    /// How many requests are let through.
+    pub fn rate_limits(&self) -> &rate_limits::RateLimits {
+        &self.rate_limits
+    }
+
     /// The connections, for the worker's queue.
     pub fn pool(&self) -> &PgPool {
         &self.pool
+    }
+
+    /// How many connections this process has to Postgres.
+    pub fn connections(&self) -> Connections {
+        let open = usize::try_from(self.pool.size()).unwrap_or(usize::MAX);
+        let idle = self.pool.num_idle();
+        Connections { idle, used: open.saturating_sub(idle) }
     }
 
     /// Brings the database's schema up to this program's.

@@ -56,6 +56,9 @@ impl TestDatabase {
             ("DATABASE_URL", self.url()),
             ("DATABASE_POOL", "8"),
             ("JWT_SECRET", "a secret of the tests, 32 bytes or more"),
+            ("RATE_LIMIT_ANON", "0"),
+            ("RATE_LIMIT_USER", "0"),
+            ("RATE_LIMIT_ADMIN", "0"),
         ]);
         all.extend(settings.iter().copied());
         let settings = Settings::from_lookup(&|name| all.get(name).map(|value| (*value).to_owned()));

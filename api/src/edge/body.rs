@@ -11,13 +11,14 @@ use axum::{
     },
 };
 use garde::{Unvalidated, Valid, Validate};
+use humanchat_domain::rate_limits::Subject;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 
 use super::error::ApiError;
 use crate::{App, MAX_BODY};
 
-/// A valid body of a request that needs no caller.
+/// A valid body of a request that needs no caller. The request counts as an anonymous one.
 pub(crate) struct Body<T>(pub Valid<T>);
 
 impl<T> FromRequest<App> for Body<T>
@@ -27,8 +28,10 @@ where
     type Rejection = ApiError;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
-        let headers = request.headers().clone();
-        let bytes = read(request, app).await?;
+        let (parts, stream) = request.into_parts();
+        app.count(&parts, Subject::Anonymous).await?;
+        let headers = parts.headers.clone();
+        let bytes = read(Request::from_parts(parts, stream), app).await?;
         parse(&headers, &bytes).map(Self)
     }
 }

@@ -8,13 +8,14 @@ use std::{
 
 use axum::{
     extract::FromRequestParts,
-    http::{header::AUTHORIZATION, request::Parts},
+    http::{HeaderMap, header::AUTHORIZATION, request::Parts},
 };
 use humanchat_domain::{
     Store,
     auth::{self, Authority, Role},
     error::Result,
     id::{LoginId, UserId},
+    rate_limits::Subject,
 };
 
 use super::error::ApiError;
@@ -38,19 +39,33 @@ impl FromRequestParts<App> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        let header = parts.headers.get(AUTHORIZATION).ok_or_else(ApiError::unauthenticated)?;
-        let token = header.to_str().ok().and_then(bearer).ok_or_else(ApiError::unauthenticated)?;
-        app.authenticate(token).await
+        if let Some(caller) = parts.extensions.get::<Self>() {
+            return Ok(*caller);
+        }
+        let caller = match bearer(&parts.headers) {
+            Some(token) => app.authenticate(token).await,
+            None => Err(ApiError::unauthenticated()),
+        };
+        app.admit(parts, caller).await
     }
 }
 
 /// The token of an `Authorization` header.
-pub(crate) fn bearer(header: &str) -> Option<&str> {
-    let (scheme, token) = header.split_once(' ')?;
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 impl App {
+    /// Counts a request, once, against the limit of whoever it turned out to come from.
+    pub(crate) async fn admit(&self, parts: &mut Parts, caller: Result<Caller, ApiError>) -> Result<Caller, ApiError> {
+        let subject = caller.as_ref().map_or(Subject::Stranger, |caller| Subject::User(caller.user_id));
+        self.count(parts, subject).await?;
+        let caller = caller?;
+        parts.extensions.insert(caller);
+        Ok(caller)
+    }
+
     /// Checks a token, and that its login may still do anything.
     pub(crate) async fn authenticate(&self, token: &str) -> Result<Caller, ApiError> {
         let token = self.store.verify_token(token)?;

@@ -19,8 +19,8 @@ use sha2::{Digest, Sha256};
 use super::{body, caller::Caller, error::ApiError, layers::RequestId};
 use crate::App;
 
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// The body of a request that needs none: absent or `{}`.
 #[derive(Debug, Deserialize, Validate)]

@@ -1,6 +1,6 @@
 //! The error envelope: which refusal has which status and code.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
 use axum::{
     Json,
@@ -78,6 +78,13 @@ impl ApiError {
         error
     }
 
+    fn rate_limited(wait: Duration) -> Self {
+        let mut error = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "too many requests: try again later");
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        error.retry_after_secs = Some(u32::try_from(seconds).unwrap_or(u32::MAX).max(1));
+        error
+    }
+
     fn with_detail(mut self, name: &str, value: Value) -> Self {
         self.body.error.details.insert(name.to_owned(), value);
         self
@@ -131,6 +138,7 @@ impl From<Refusal> for ApiError {
             Refusal::InvalidTransition(_) => (S::CONFLICT, "invalid_transition"),
             Refusal::IdempotencyKeyReused => (S::UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
             Refusal::IdempotencyInFlight => (S::CONFLICT, "idempotency_in_flight"),
+            Refusal::RateLimited(wait) => return Self::rate_limited(*wait),
             Refusal::Unavailable(_) => return Self::unavailable(&refusal.to_string()),
         };
         let error = Self::new(status, code, refusal.to_string());

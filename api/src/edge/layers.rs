@@ -14,8 +14,9 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use super::error::ApiError;
+use crate::metrics;
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What a request is called in logs, jobs and the answer.
 #[derive(Debug, Clone)]
@@ -47,7 +48,9 @@ pub(crate) async fn identify(mut request: Request, next: Next) -> Response<Body>
         if let Ok(value) = HeaderValue::from_str(&id.0) {
             response.headers_mut().insert(REQUEST_ID, value);
         }
-        let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let took = began.elapsed();
+        let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        metrics::answered(&method, &route, response.status(), took);
         tracing::info!(status = response.status().as_u16(), millis, "answered");
         response
     }

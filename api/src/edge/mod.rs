@@ -4,8 +4,11 @@
 //! status codes; layers give ids, log lines and a floor under panics.
 
 pub(crate) mod body;
+pub(crate) mod browsers;
 pub(crate) mod caller;
+mod client_ip;
 pub(crate) mod command;
 pub(crate) mod error;
 pub(crate) mod layers;
+mod limits;
 pub(crate) mod params;

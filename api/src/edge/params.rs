@@ -8,16 +8,18 @@ use humanchat_domain::cursor::Window;
 use serde::{Deserialize, de::DeserializeOwned};
 use utoipa::IntoParams;
 
-use super::error::ApiError;
+use super::{caller::Caller, error::ApiError};
 use crate::App;
 
-/// The id in a path. Text that is no such id is an id that doesn't exist.
+/// The id in a signed-in user's path. Text that is no such id is an id that doesn't exist.
 pub(crate) struct PathId<T>(pub T);
 
 impl<T: std::str::FromStr + Named> FromRequestParts<App> for PathId<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        // Who isn't signed in learns that first, whatever stands in the path.
+        Caller::from_request_parts(parts, app).await?;
         let missing = || ApiError::not_found(T::WHAT);
         let params = RawPathParams::from_request_parts(parts, app).await.map_err(|_| missing())?;
         let id = params.iter().next().and_then(|(_, text)| text.parse().ok());

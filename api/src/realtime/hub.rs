@@ -122,6 +122,11 @@ impl Hub {
         &self.0.tasks
     }
 
+    /// How many sockets there are, and how many channels they listen to.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        (self.sockets().len(), self.topics().len())
+    }
+
     /// Closes every socket and waits for them to go.
     pub(crate) async fn stop(&self) {
         self.0.tasks.close();

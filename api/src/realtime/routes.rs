@@ -5,7 +5,7 @@ use axum::{
     extract::{FromRequestParts, State, WebSocketUpgrade, ws::rejection::WebSocketUpgradeRejection},
     http::{
         HeaderMap,
-        header::{AUTHORIZATION, HOST, ORIGIN},
+        header::{HOST, ORIGIN, UPGRADE},
         request::Parts,
     },
     response::{IntoResponse, Response},
@@ -53,14 +53,8 @@ impl FromRequestParts<App> for Door {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         check_origin(&parts.headers, app)?;
         let Params(params) = Params::<DoorParams>::from_request_parts(parts, app).await?;
-        let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(bearer);
-        let token = params.token.as_deref().or(header).ok_or_else(ApiError::unauthenticated)?;
-        let caller = if token.contains('.') {
-            app.authenticate(token).await?
-        } else {
-            let login_id = auth::use_ticket(&app.store, token).await?.ok_or_else(ApiError::unauthenticated)?;
-            app.caller_of(login_id).await?
-        };
+        let caller = caller(app, params.token.as_deref().or_else(|| bearer(&parts.headers))).await;
+        let caller = app.admit(parts, caller).await?;
         if params.tab.as_ref().is_some_and(|tab| tab.len() > 128) {
             return Err(ApiError::malformed("tab must have at most 128 bytes"));
         }
@@ -69,6 +63,16 @@ impl FromRequestParts<App> for Door {
             .map_err(|error: WebSocketUpgradeRejection| ApiError::malformed(error.body_text()))?;
         Ok(Self { upgrade, caller, tab: params.tab })
     }
+}
+
+/// Whom a token or a ticket stands for.
+async fn caller(app: &App, token: Option<&str>) -> Result<Caller, ApiError> {
+    let token = token.ok_or_else(ApiError::unauthenticated)?;
+    if token.contains('.') {
+        return app.authenticate(token).await;
+    }
+    let login_id = auth::use_ticket(&app.store, token).await?.ok_or_else(ApiError::unauthenticated)?;
+    app.caller_of(login_id).await
 }
 
 /// Browsers say where a page came from; pages from elsewhere are refused. Other clients say nothing.
@@ -101,9 +105,9 @@ impl Door {
 #[utoipa::path(get, path = "/", tag = "Sockets", params(DoorParams), security((), ("bearer" = [])),
     responses((status = 101, description = "A socket; listen by `subscribe` frames"), (status = 200, description = "No socket was asked for"),
         (status = 403, description = "`forbidden`: foreign `Origin`")))]
-async fn root(State(app): State<App>, headers: HeaderMap, door: Result<Door, ApiError>) -> Result<Response, ApiError> {
-    if headers.contains_key("upgrade") {
-        return Ok(door?.open(&app, None));
+async fn root(State(app): State<App>, mut parts: Parts) -> Result<Response, ApiError> {
+    if parts.headers.contains_key(UPGRADE) {
+        return Ok(Door::from_request_parts(&mut parts, &app).await?.open(&app, None));
     }
     Ok(Json(json!({"name": "HumanChat", "documentation": "/docs", "health": "/health/ready"})).into_response())
 }
@@ -121,8 +125,8 @@ async fn all_channels(State(app): State<App>, door: Door) -> Response {
         (status = 403, description = "`forbidden`: somebody else's notifications, or foreign `Origin`")))]
 async fn notifications(
     State(app): State<App>,
-    PathId(user_id): PathId<UserId>,
     door: Door,
+    PathId(user_id): PathId<UserId>,
 ) -> Result<Response, ApiError> {
     if door.caller.user_id != user_id {
         return Err(ApiError::forbidden("these notifications are somebody else's"));

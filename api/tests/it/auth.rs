@@ -11,6 +11,7 @@ use reqwest::{Method, header::AUTHORIZATION};
 use serde_json::{Value, json};
 
 use crate::{
+    openapi::{document, operations},
     scene::{at_once, count, eventually, text},
     support::{Answer, Api, PASSWORD, Person, api, api_on},
 };
@@ -287,4 +288,17 @@ async fn logging_out_needs_a_login_and_takes_no_fields() {
     // Without a body, and so without a Content-Type.
     api.send(casey.request(Method::POST, "/api/auth/logout")).await.ok(204);
     casey.me().await.refused(401, "unauthenticated");
+}
+
+#[tokio::test]
+async fn without_a_token_every_route_asks_to_sign_in_whatever_its_path_says() {
+    let api = api().await;
+    for operation in operations(&document()).iter().filter(|operation| operation.needs_login()) {
+        let method: Method = operation.method.to_uppercase().parse().unwrap();
+        for id in ["nonsense", "user_01h455vb4pex5vsknk084sn02q"] {
+            let path = operation.path.replace("{userId}", id).replace("{id}", id);
+            let answer = api.anonymous(method.clone(), &path, None).await;
+            assert_eq!(answer.code(), "unauthenticated", "{} with {id}: {answer:?}", operation.name());
+        }
+    }
 }

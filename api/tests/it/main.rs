@@ -4,14 +4,17 @@
 
 mod auth;
 mod bodies;
+mod browsers;
 mod connect;
 mod conversations;
 mod edge;
 mod idempotency;
 mod invite_races;
 mod invites;
+mod limits;
 mod magic_link;
 mod messages;
+mod metrics;
 mod odd_input;
 mod openapi;
 mod prices;

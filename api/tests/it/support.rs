@@ -46,7 +46,8 @@ pub async fn api_on(database: &TestDatabase, clock: Clock, settings: &[(&str, &s
     let store = database.store_with(clock, &all);
     let app = App::start(store.clone()).unwrap();
     let router = humanchat_api::router(app.clone()).unwrap();
-    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(async move { axum::serve(listener, service).await.unwrap() });
     Api { address, store, app: Some(app), http: reqwest::Client::new() }
 }
 

@@ -3,6 +3,8 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
+use super::Backlog;
+
 /// Steps from lane to lane through the index, so that a million jobs due later cost nothing.
 pub(super) async fn lag(pool: &PgPool, now: DateTime<Utc>) -> sqlx::Result<f64> {
     sqlx::query_scalar!(
@@ -19,5 +21,22 @@ pub(super) async fn lag(pool: &PgPool, now: DateTime<Utc>) -> sqlx::Result<f64> 
         now,
     )
     .fetch_one(pool)
+    .await
+}
+
+pub(super) async fn backlogs(pool: &PgPool, queues: &[String], now: DateTime<Utc>) -> sqlx::Result<Vec<Backlog>> {
+    sqlx::query_as!(
+        Backlog,
+        r#"select q.queue as "queue!", a.waiting as "waiting!", a.scheduled as "scheduled!", a.oldest_seconds as "oldest_seconds!",
+             (select count(*) from jobs j where j.state = 'running' and j.queue = q.queue) as "running!",
+             (select count(*) from jobs j where j.state = 'parked' and j.queue = q.queue) as "parked!"
+           from unnest($1::text[]) q(queue), lateral (
+             select count(*) filter (where run_at <= $2) as waiting, count(*) filter (where run_at > $2) as scheduled,
+               greatest(coalesce(extract(epoch from $2::timestamptz - min(run_at)), 0), 0)::float8 as oldest_seconds
+             from jobs j where j.state = 'available' and j.queue = q.queue) a"#,
+        queues,
+        now,
+    )
+    .fetch_all(pool)
     .await
 }

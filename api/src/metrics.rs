@@ -1,0 +1,124 @@
+//! `/metrics`: what Prometheus reads. Requests are counted as they are answered, states are read
+//! when they are asked for.
+
+use std::{sync::OnceLock, time::Duration};
+
+use axum::{
+    extract::State,
+    http::{Method, StatusCode, header::CONTENT_TYPE},
+    response::IntoResponse,
+};
+use humanchat_domain::{Store, queue};
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::App;
+
+const REQUESTS: &str = "humanchat_http_requests_total";
+const DURATION: &str = "humanchat_http_request_duration_seconds";
+const SOCKETS: &str = "humanchat_sockets";
+const CHANNELS: &str = "humanchat_socket_channels";
+const CONNECTIONS: &str = "humanchat_database_connections";
+const DATABASE_UP: &str = "humanchat_database_up";
+const BUS_UP: &str = "humanchat_bus_up";
+const JOBS: &str = "humanchat_jobs";
+const OLDEST: &str = "humanchat_jobs_oldest_seconds";
+
+/// Upper bounds of the classes that durations are counted in, in seconds.
+const CLASSES: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+/// How often what was measured is summed up, so that it doesn't pile up where nobody reads it.
+const SUM_UP_EVERY: Duration = Duration::from_secs(5);
+
+/// Format and version: <https://prometheus.io/docs/instrumenting/exposition_formats/>.
+const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(metrics))
+}
+
+/// The process' one recorder, made when it is first asked for.
+pub(crate) fn recorder() -> anyhow::Result<PrometheusHandle> {
+    static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
+    if let Some(handle) = RECORDER.get() {
+        return Ok(handle.clone());
+    }
+    let builder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Full(DURATION.to_owned()), &CLASSES)?;
+    let handle = builder.install_recorder()?;
+    describe_counter!(REQUESTS, "Requests answered, by method, route and status");
+    describe_histogram!(DURATION, "How long requests took, by method and route");
+    describe_gauge!(SOCKETS, "Open sockets");
+    describe_gauge!(CHANNELS, "Channels that sockets of this process listen to");
+    describe_gauge!(CONNECTIONS, "Connections to Postgres, by state (idle, used)");
+    describe_gauge!(DATABASE_UP, "Whether Postgres answers");
+    describe_gauge!(BUS_UP, "Whether Redis is connected; 1 where none is configured");
+    describe_gauge!(JOBS, "Jobs by queue and state (waiting, scheduled, running, parked), the same in every process");
+    describe_gauge!(OLDEST, "How long the job of a queue that is due the longest has waited");
+    tokio::spawn({
+        let handle = handle.clone();
+        async move {
+            loop {
+                tokio::time::sleep(SUM_UP_EVERY).await;
+                handle.run_upkeep();
+            }
+        }
+    });
+    Ok(RECORDER.get_or_init(|| handle).clone())
+}
+
+/// Counts a request. `route` is the path as it was registered: one label for all ids.
+pub(crate) fn answered(method: &Method, route: &str, status: StatusCode, took: Duration) {
+    // Clients may invent methods, and each label is kept for ever.
+    let method = match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    };
+    counter!(REQUESTS, "method" => method, "route" => route.to_owned(), "status" => status.as_u16().to_string())
+        .increment(1);
+    histogram!(DURATION, "method" => method, "route" => route.to_owned()).record(took);
+}
+
+/// Measurements for Prometheus, in its text format.
+#[utoipa::path(get, path = "/metrics", tag = "Operation", security(()),
+    responses((status = 200, description = "Prometheus' text format", content_type = "text/plain", body = String)))]
+async fn metrics(State(app): State<App>) -> impl IntoResponse {
+    let store = &app.store;
+    let (sockets, channels) = app.hub.size();
+    gauge!(SOCKETS).set(count(sockets));
+    gauge!(CHANNELS).set(count(channels));
+    let connections = store.connections();
+    gauge!(CONNECTIONS, "state" => "idle").set(count(connections.idle));
+    gauge!(CONNECTIONS, "state" => "used").set(count(connections.used));
+    gauge!(BUS_UP).set(f64::from(store.bus().is_connected()));
+    gauge!(DATABASE_UP).set(f64::from(measure_queues(store).await));
+    ([(CONTENT_TYPE, MEDIA_TYPE)], app.recorder.render())
+}
+
+/// Reads what stands in the queues; false when Postgres doesn't say.
+async fn measure_queues(store: &Store) -> bool {
+    let Ok(backlogs) = queue::backlogs(store).await else { return false };
+    for backlog in backlogs {
+        let states = [
+            ("waiting", backlog.waiting),
+            ("scheduled", backlog.scheduled),
+            ("running", backlog.running),
+            ("parked", backlog.parked),
+        ];
+        for (state, jobs) in states {
+            gauge!(JOBS, "queue" => backlog.queue.clone(), "state" => state).set(count(jobs));
+        }
+        gauge!(OLDEST, "queue" => backlog.queue).set(backlog.oldest_seconds);
+    }
+    true
+}
+
+/// A number of things as the float that Prometheus wants.
+fn count(things: impl TryInto<u32>) -> f64 {
+    things.try_into().unwrap_or(u32::MAX).into()
+}
