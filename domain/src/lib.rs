@@ -15,6 +15,7 @@ use sqlx::{
 pub use humanchat_jobs::id;
 
 pub mod auth;
+pub mod availability;
 pub mod bus;
 pub mod clock;
 pub mod config;
