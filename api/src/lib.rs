@@ -28,6 +28,7 @@ mod invites;
 mod metrics;
 mod pages;
 mod realtime;
+mod requests;
 mod sessions;
 mod users;
 
@@ -72,6 +73,7 @@ fn documented() -> OpenApiRouter<App> {
         .merge(users::routes())
         .merge(conversations::routes())
         .merge(invites::routes())
+        .merge(requests::routes())
         .merge(sessions::routes())
         .merge(realtime::routes())
         .merge(health::routes())

@@ -39,6 +39,12 @@ pub enum Refusal {
     /// Nobody answered in time.
     #[error("the invite has expired")]
     InviteExpired,
+    /// The request has another answer already.
+    #[error("the request is already {0}")]
+    RequestResolved(&'static str),
+    /// The other person isn't there.
+    #[error("this person is offline")]
+    HostOffline,
     /// The other person is in a session.
     #[error("this person is in a session")]
     HostBusy,

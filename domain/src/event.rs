@@ -11,6 +11,7 @@ use crate::{
     conversations::{Conversation, Message},
     id::{ConversationId, UserId},
     invites::Invite,
+    requests::Request,
     sessions::Session,
     users::Status,
 };
@@ -125,6 +126,21 @@ pub enum Event {
     SessionUpdated {
         /// The session as it is now.
         session: Session,
+    },
+    /// Somebody asks to talk.
+    #[serde(rename = "request.created")]
+    RequestCreated {
+        /// The request.
+        request: Request,
+    },
+    /// A request was decided.
+    #[serde(rename = "request.updated")]
+    RequestUpdated {
+        /// The request as it is now.
+        request: Request,
+        /// The pair's conversation, without `unread_count`, where it was approved.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        conversation: Option<Conversation>,
     },
     /// Somebody came, went, or became busy or free.
     #[serde(rename = "status.changed")]

@@ -34,6 +34,7 @@ mod queries;
 pub mod queue;
 pub mod rate_limits;
 pub mod realtime;
+pub mod requests;
 pub mod sessions;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -121,6 +121,20 @@ pub async fn set_flags(store: &Store, id: UserId, flags: Flags) {
     .expect("flags can be set");
 }
 
+/// Lets somebody answer for a managed person, or nobody.
+///
+/// # Panics
+/// When the database fails.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub async fn set_manager(store: &Store, id: UserId, manager: Option<UserId>) {
+    sqlx::query("update users set managed = $2 is not null, manager_id = $2 where id = $1")
+        .bind(id)
+        .bind(manager)
+        .execute(store.pool())
+        .await
+        .expect("a manager can be set");
+}
+
 /// Makes every api process look as if it had last been seen this much earlier.
 ///
 /// # Panics

@@ -106,6 +106,8 @@ id_types! {
     ConversationId = "conv";
     /// An instant invite.
     InviteId = "inv";
+    /// A request to talk.
+    RequestId = "req";
     /// A session: a live talk, instant or scheduled.
     SessionId = "sess";
     /// A job in the queue.

@@ -31,7 +31,6 @@ const CROWD: usize = 10_000;
 pub(crate) struct Caller {
     pub user_id: UserId,
     pub login_id: LoginId,
-    #[expect(dead_code, reason = "staff routes read it")]
     pub role: Role,
 }
 

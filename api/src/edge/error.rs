@@ -29,7 +29,7 @@ pub(crate) struct ErrorDetail {
     #[schema(example = "conversation not found")]
     pub message: String,
     /// More by code: `fields` (field to reason) for `validation_failed`, `status` for
-    /// `invite_resolved`.
+    /// `invite_resolved` and `request_resolved`.
     #[schema(value_type = Object)]
     pub details: Map<String, Value>,
 }
@@ -132,6 +132,8 @@ impl From<Refusal> for ApiError {
             Refusal::LinkExpired => (S::GONE, "link_expired"),
             Refusal::InviteResolved(_) => (S::CONFLICT, "invite_resolved"),
             Refusal::InviteExpired => (S::GONE, "invite_expired"),
+            Refusal::RequestResolved(_) => (S::CONFLICT, "request_resolved"),
+            Refusal::HostOffline => (S::CONFLICT, "host_offline"),
             Refusal::HostBusy => (S::CONFLICT, "host_busy"),
             Refusal::RequesterBusy => (S::CONFLICT, "requester_busy"),
             Refusal::RequestRequired => (S::CONFLICT, "request_required"),
@@ -144,7 +146,9 @@ impl From<Refusal> for ApiError {
         let error = Self::new(status, code, refusal.to_string());
         match refusal {
             Refusal::Invalid(fields) => error.with_detail("fields", json!(fields)),
-            Refusal::InviteResolved(status) => error.with_detail("status", json!(status)),
+            Refusal::InviteResolved(status) | Refusal::RequestResolved(status) => {
+                error.with_detail("status", json!(status))
+            }
             _ => error,
         }
     }

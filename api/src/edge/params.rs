@@ -38,7 +38,13 @@ macro_rules! named {
     };
 }
 
-named!(UserId = "user", ConversationId = "conversation", InviteId = "invite", SessionId = "session");
+named!(
+    UserId = "user",
+    ConversationId = "conversation",
+    InviteId = "invite",
+    RequestId = "request",
+    SessionId = "session"
+);
 
 /// A query string; what can't be read is 400.
 pub(crate) struct Params<T>(pub T);

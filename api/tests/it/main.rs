@@ -21,6 +21,7 @@ mod prices;
 mod raw;
 mod redis;
 mod refresh;
+mod requests;
 mod scene;
 mod search;
 mod sessions;

@@ -202,6 +202,9 @@ impl<'a> Probe<'a> {
         } else if path.starts_with("/api/sessions/{id}") {
             let invite = other.invite(&caller).await;
             text(&caller.answer(&invite, "accept").await.ok(200)["session"]["id"])
+        } else if path.starts_with("/api/requests/{id}") {
+            caller.appear().await;
+            text(&other.ask(&caller, "Hello").await.ok(201)["request"]["id"])
         } else {
             assert!(!path.contains('{'), "{path} needs something to work on");
             String::new()

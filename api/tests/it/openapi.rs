@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::support::api;
 
 /// Every code this api answers with.
-pub const CODES: [&str; 23] = [
+pub const CODES: [&str; 25] = [
     "malformed_request",
     "unauthenticated",
     "invalid_credentials",
@@ -15,6 +15,8 @@ pub const CODES: [&str; 23] = [
     "forbidden",
     "resource_not_found",
     "invite_resolved",
+    "request_resolved",
+    "host_offline",
     "host_busy",
     "requester_busy",
     "request_required",

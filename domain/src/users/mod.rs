@@ -278,6 +278,15 @@ pub(crate) async fn lock(tx: &mut Tx, ids: &[UserId]) -> Result<()> {
     Ok(())
 }
 
+/// Where somebody stands now; `None` where they don't exist or are suspended.
+pub(crate) async fn status_of(tx: &mut Tx, id: UserId) -> Result<Option<Status>> {
+    let now = tx.now();
+    if !queries::is_member(tx.conn(), id).await? {
+        return Ok(None);
+    }
+    Ok(queries::status(tx.conn(), &[id], now).await?.pop())
+}
+
 /// Tells listeners where these people stand now.
 ///
 /// # Errors

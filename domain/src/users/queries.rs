@@ -210,6 +210,13 @@ pub(super) async fn status(conn: &mut PgConnection, ids: &[UserId], now: DateTim
     .await
 }
 
+/// Whether somebody exists and isn't suspended.
+pub(super) async fn is_member(conn: &mut PgConnection, id: UserId) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(r#"select exists (select from users where id = $1 and suspended_at is null) as "is!""#, id.0,)
+        .fetch_one(conn)
+        .await
+}
+
 pub(super) async fn lock(conn: &mut PgConnection, ids: &[UserId]) -> sqlx::Result<()> {
     let ids: Vec<_> = ids.iter().map(|id| id.0).collect();
     sqlx::query!("select id from users where id = any($1) order by id for no key update", &ids).fetch_all(conn).await?;
