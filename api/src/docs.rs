@@ -32,6 +32,7 @@ use crate::edge::error::{ErrorBody, ErrorDetail};
         (name = "Conversations", description = "Conversations and their messages"),
         (name = "Invites", description = "Talking at once"),
         (name = "Requests", description = "Asking to talk"),
+        (name = "Availability", description = "When hosts can be booked"),
         (name = "Sessions", description = "Live talks"),
         (name = "Sockets", description = "Realtime: `subscribe` to `conversation:{id}`, `sessions:{userId}`, `status:{userId}`, `notifications:{userId}`"),
         (name = "Operation", description = "Health"),

@@ -20,6 +20,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::SwaggerUi;
 
 mod auth;
+mod availability;
 mod conversations;
 mod docs;
 mod edge;
@@ -74,6 +75,7 @@ fn documented() -> OpenApiRouter<App> {
         .merge(conversations::routes())
         .merge(invites::routes())
         .merge(requests::routes())
+        .merge(availability::routes())
         .merge(sessions::routes())
         .merge(realtime::routes())
         .merge(health::routes())

@@ -1,6 +1,6 @@
 //! Values as they cross the wire: times, looked-up ids, and checks on what people type.
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::Refusal;
@@ -28,6 +28,14 @@ impl utoipa::PartialSchema for Timestamp {
 }
 
 impl utoipa::ToSchema for Timestamp {}
+
+/// A moment that somebody may mean: RFC 3339, in this century or the next, and no leap second,
+/// which no clock here can show.
+pub fn moment(text: &str) -> Option<DateTime<Utc>> {
+    let time = DateTime::parse_from_rfc3339(text).ok()?.to_utc();
+    let is_sane = (2000..2200).contains(&time.year()) && time.timestamp_subsec_nanos() < 1_000_000_000;
+    is_sane.then_some(time)
+}
 
 /// An id a client named. Text that is no id of the type is treated like an id that doesn't exist.
 #[derive(Debug, Clone, Copy)]

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on has failed")]
 
 mod auth;
+mod availability;
 mod bodies;
 mod browsers;
 mod connect;

@@ -19,6 +19,7 @@ pub struct DayMinute(u16);
 
 impl DayMinute {
     const END: u16 = 24 * 60;
+    const WHOLE_DAY: (Self, Self) = (Self(0), Self(Self::END));
 
     /// This minute of a date, as its wall clocks show it.
     pub(super) fn on(self, date: NaiveDate) -> NaiveDateTime {
@@ -80,16 +81,25 @@ pub struct DateOverride {
     #[garde(skip)]
     #[schema(value_type = String, format = "date", example = "2026-12-24")]
     pub date: NaiveDate,
-    /// When it opens; without start and end the date is closed.
+    /// When it opens; at midnight when only `end` is given. Without both the date is closed.
     #[garde(skip)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, example = "10:00")]
     pub start: Option<DayMinute>,
-    /// When it closes.
-    #[garde(custom(|end: &Option<DayMinute>, (): &()| both(self.start, *end)))]
+    /// When it closes; at the end of the day when only `start` is given.
+    #[garde(custom(|_: &Option<DayMinute>, (): &()| self.window().map_or(Ok(()), |(start, end)| after(start, end))))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, example = "14:00")]
     pub end: Option<DayMinute>,
+}
+
+impl DateOverride {
+    /// When the date is open; `None` where it is closed.
+    pub(super) fn window(&self) -> Option<(DayMinute, DayMinute)> {
+        let (midnight, end_of_day) = DayMinute::WHOLE_DAY;
+        let is_open = self.start.is_some() || self.end.is_some();
+        is_open.then(|| (self.start.unwrap_or(midnight), self.end.unwrap_or(end_of_day)))
+    }
 }
 
 /// When a host takes bookings.
@@ -170,25 +180,16 @@ fn after(start: DayMinute, end: DayMinute) -> garde::Result {
     if start < end { Ok(()) } else { Err(garde::Error::new("must be after start")) }
 }
 
-fn both(start: Option<DayMinute>, end: Option<DayMinute>) -> garde::Result {
-    match (start, end) {
-        (None, None) => Ok(()),
-        (Some(start), Some(end)) => after(start, end),
-        _ => Err(garde::Error::new("start and end come together")),
-    }
-}
-
 fn weekly_apart(windows: &[Weekly]) -> garde::Result {
     apart(windows.iter().map(|window| (window.weekday, window.start, window.end)))
 }
 
 fn overrides_apart(dates: &[DateOverride]) -> garde::Result {
     // A closed date says so alone: together with a window it would mean nothing.
-    apart(
-        dates
-            .iter()
-            .map(|date| (date.date, date.start.unwrap_or(DayMinute(0)), date.end.unwrap_or(DayMinute(DayMinute::END)))),
-    )
+    apart(dates.iter().map(|date| {
+        let (start, end) = date.window().unwrap_or(DayMinute::WHOLE_DAY);
+        (date.date, start, end)
+    }))
 }
 
 fn apart<D: Ord + Copy>(windows: impl Iterator<Item = (D, DayMinute, DayMinute)>) -> garde::Result {

@@ -8,10 +8,15 @@
 //! and after the gap is one: a slot may reach over it. On the night they go back, wall times that
 //! come twice have a slot each time.
 
+use std::{
+    collections::{HashMap, HashSet},
+    ops::Bound,
+};
+
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Offset, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 use serde::Serialize;
-use std::collections::HashMap;
+use sqlx::postgres::types::PgRange;
 use utoipa::ToSchema;
 
 use super::rules::{DayMinute, Rules};
@@ -25,6 +30,16 @@ pub struct Span {
     pub end: DateTime<Utc>,
 }
 
+impl Span {
+    /// What Postgres calls a range; `None` for one without ends.
+    pub(crate) fn of_range(range: PgRange<DateTime<Utc>>) -> Option<Self> {
+        match (range.start, range.end) {
+            (Bound::Included(start), Bound::Excluded(end)) => Some(Self { start, end }),
+            _ => None,
+        }
+    }
+}
+
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wish {
@@ -34,13 +49,13 @@ pub(super) struct Wish {
     pub now: DateTime<Utc>,
 }
 
-/// A booking of the host's, as far as slots care.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Booked {
-    /// With the buffer behind it.
-    pub span: Span,
-    /// Counts against the daily cap of the date it begins on.
-    pub counts: bool,
+/// What the host has agreed to.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Agenda {
+    /// When they are taken, with the buffers behind bookings; apart from each other.
+    pub busy: Vec<Span>,
+    /// When bookings begin or began: they count against the daily cap.
+    pub bookings: Vec<DateTime<Utc>>,
 }
 
 /// Why a slot that the windows have is not offered.
@@ -60,15 +75,15 @@ pub enum Missing {
 }
 
 /// Every slot the windows have, in order, with the reason if it isn't offered.
-pub(super) fn slots(rules: &Rules, wish: &Wish, booked: &[Booked]) -> Vec<(DateTime<Utc>, Option<Missing>)> {
+pub(super) fn slots(rules: &Rules, wish: &Wish, agenda: &Agenda) -> Vec<(DateTime<Utc>, Option<Missing>)> {
     let zone = rules.zone();
     let windows = Windows::of(rules);
     let (starts, open) = windows.open(zone, wish.within, TimeDelta::minutes(rules.slot_minutes.into()));
     let buffer = TimeDelta::minutes(rules.buffer_minutes.into());
     let earliest = wish.now + TimeDelta::minutes(rules.minimum_notice_minutes.into());
     let latest = wish.now + TimeDelta::days(rules.horizon_days.into());
-    let full = full_dates(zone, rules.daily_cap, booked);
-    let mut busy: Vec<_> = booked.iter().map(|booked| booked.span).collect();
+    let full = full_dates(zone, rules.daily_cap, &agenda.bookings);
+    let mut busy = agenda.busy.clone();
     busy.sort_unstable();
 
     let (mut open, mut busy) = (open.iter().peekable(), busy.iter().peekable());
@@ -113,7 +128,7 @@ impl Windows {
         }
         let mut dates: HashMap<_, Vec<_>> = HashMap::new();
         for exception in &rules.overrides {
-            dates.entry(exception.date).or_default().extend(exception.start.zip(exception.end));
+            dates.entry(exception.date).or_default().extend(exception.window());
         }
         weekly.iter_mut().chain(dates.values_mut()).for_each(|windows| windows.sort_unstable());
         Self { weekly, dates }
@@ -190,11 +205,11 @@ fn local_date(zone: Tz, time: DateTime<Utc>) -> NaiveDate {
 }
 
 /// Dates with as many bookings as they may have.
-fn full_dates(zone: Tz, cap: Option<u16>, booked: &[Booked]) -> Vec<NaiveDate> {
-    let Some(cap) = cap else { return Vec::new() };
+fn full_dates(zone: Tz, cap: Option<u16>, bookings: &[DateTime<Utc>]) -> HashSet<NaiveDate> {
+    let Some(cap) = cap else { return HashSet::new() };
     let mut counts: HashMap<NaiveDate, u16> = HashMap::new();
-    for booked in booked.iter().filter(|booked| booked.counts) {
-        *counts.entry(local_date(zone, booked.span.start)).or_default() += 1;
+    for start in bookings {
+        *counts.entry(local_date(zone, *start)).or_default() += 1;
     }
     counts.into_iter().filter(|(_, count)| *count >= cap).map(|(date, _)| date).collect()
 }
@@ -247,7 +262,7 @@ mod tests {
             window.map(|(start, _)| now - minutes(start))
         }
 
-        fn slots(&self, wish: &Wish, booked: &[Booked]) -> Vec<(DateTime<Utc>, bool)> {
+        fn slots(&self, wish: &Wish, agenda: &Agenda) -> Vec<(DateTime<Utc>, bool)> {
             let minute = TimeDelta::minutes(1);
             let mut slots = Vec::new();
             let mut at = wish.within.start;
@@ -257,12 +272,12 @@ mod tests {
                     let minutes = std::iter::successors(Some(at), |at| Some(*at + minute));
                     let is_open = minutes.take_while(|at| *at < end).all(|at| self.past_opening(at).is_some());
                     let with_buffer = end + TimeDelta::minutes(self.rules.buffer_minutes.into());
-                    let is_free = booked.iter().all(|other| other.span.end <= at || with_buffer <= other.span.start);
+                    let is_free = agenda.busy.iter().all(|other| other.end <= at || with_buffer <= other.start);
                     let notice = TimeDelta::minutes(self.rules.minimum_notice_minutes.into());
                     let is_near =
                         at >= wish.now + notice && at <= wish.now + TimeDelta::days(self.rules.horizon_days.into());
                     let date = |at: DateTime<Utc>| at.with_timezone(&self.zone).date_naive();
-                    let that_day = booked.iter().filter(|other| date(other.span.start) == date(at)).count();
+                    let that_day = agenda.bookings.iter().filter(|start| date(**start) == date(at)).count();
                     let has_room = self.rules.daily_cap.is_none_or(|cap| that_day < usize::from(cap));
                     slots.push((at, is_open && is_free && is_near && has_room));
                 }
@@ -293,7 +308,7 @@ mod tests {
             (minimum_notice_minutes, daily_cap) in (0_u16..600, prop::option::of(1_u16..4)),
             duration in select(&[5_i64, 15, 30, 60, 100, 240][..]),
             bookings in vec((0_i64..2880, 5_i64..180), 0..6),
-        ) -> (Rules, Wish, Vec<Booked>) {
+        ) -> (Rules, Wish, Agenda) {
             let around = time("2024-01-01T00:00:00Z") + TimeDelta::hours(hours);
             let year = Span { start: around, end: around + TimeDelta::days(366) };
             let change = offsets(zone, year).get(1).map_or(around, |(part, _)| part.start);
@@ -311,17 +326,18 @@ mod tests {
                 buffer_minutes, minimum_notice_minutes, horizon_days: 1, slot_minutes, daily_cap,
             };
             let mut free_from = start;
-            let mut booked = Vec::new();
+            let mut agenda = Agenda::default();
             let mut bookings = bookings;
             bookings.sort_unstable();
             for (at, minutes) in bookings {
                 let span = Span { start: start + TimeDelta::minutes(at), end: start + TimeDelta::minutes(at + minutes) };
                 if span.start >= free_from {
                     free_from = span.end;
-                    booked.push(Booked { span, counts: true });
+                    agenda.busy.push(span);
+                    agenda.bookings.push(span.start);
                 }
             }
-            (rules, Wish { within, duration: TimeDelta::minutes(duration), now: start - TimeDelta::minutes(100) }, booked)
+            (rules, Wish { within, duration: TimeDelta::minutes(duration), now: start - TimeDelta::minutes(100) }, agenda)
         }
     }
 
@@ -329,9 +345,9 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
         #[test]
-        fn slots_are_what_the_definition_says_whatever_the_clocks_do((rules, wish, booked) in cases()) {
-            let found: Vec<_> = slots(&rules, &wish, &booked).into_iter().map(|(at, missing)| (at, missing.is_none())).collect();
-            let defined = Definition { rules: &rules, zone: rules.zone() }.slots(&wish, &booked);
+        fn slots_are_what_the_definition_says_whatever_the_clocks_do((rules, wish, agenda) in cases()) {
+            let found: Vec<_> = slots(&rules, &wish, &agenda).into_iter().map(|(at, missing)| (at, missing.is_none())).collect();
+            let defined = Definition { rules: &rules, zone: rules.zone() }.slots(&wish, &agenda);
             prop_assert_eq!(found, defined);
         }
     }
@@ -352,7 +368,11 @@ mod tests {
         let wish = Wish { within, duration: TimeDelta::minutes(minutes), now: within.start };
         let zone = rules.zone();
         let local = |at: DateTime<Utc>| at.with_timezone(&zone).format("%H:%M%:z").to_string();
-        slots(rules, &wish, &[]).into_iter().filter(|(_, missing)| missing.is_none()).map(|(at, _)| local(at)).collect()
+        slots(rules, &wish, &Agenda::default())
+            .into_iter()
+            .filter(|(_, missing)| missing.is_none())
+            .map(|(at, _)| local(at))
+            .collect()
     }
 
     #[test]

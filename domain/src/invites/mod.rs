@@ -155,7 +155,7 @@ pub async fn connect(tx: &mut Tx, caller: UserId, connect: &Valid<Connect>) -> R
     sessions::lock_people(tx, caller, target).await?;
     let now = tx.now();
     let host = queries::host(tx.conn(), target, now).await?.ok_or(Refusal::NotFound("user"))?;
-    let active = sessions::active(tx, [caller, target]).await?;
+    let active = sessions::live(tx, [caller, target]).await?;
     if let [(_, one), (_, other)] = active[..]
         && one == other
     {

@@ -2,7 +2,7 @@
 
 mod queries;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use garde::{Valid, Validate};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use crate::{
     Store,
+    availability::Span,
     error::{Error, Refusal, Result},
     event::{Channel, Event},
     id::{ConversationId, SessionId, UserId},
@@ -46,6 +47,9 @@ text_enum! {
         NotRequired,
     }
 }
+
+/// How much of its people's time an instant session takes at first; who talks longer stays busy.
+const INSTANT: TimeDelta = TimeDelta::minutes(30);
 
 impl SessionStatus {
     fn as_str(self) -> &'static str {
@@ -176,25 +180,44 @@ pub(crate) async fn lock_people(tx: &mut Tx, a: UserId, b: UserId) -> Result<()>
 }
 
 /// Which of these people are in a session now, and in which.
-pub(crate) async fn active(tx: &mut Tx, people: [UserId; 2]) -> Result<Vec<(UserId, SessionId)>> {
-    Ok(queries::active(tx.conn(), people).await?)
+pub(crate) async fn live(tx: &mut Tx, people: [UserId; 2]) -> Result<Vec<(UserId, SessionId)>> {
+    Ok(queries::live(tx.conn(), people).await?)
 }
 
-/// Starts a free session at once. Lock the people first.
+/// How long an instant session may take of the pair's time: up to whatever either has agreed to
+/// next. Lock the people first.
 ///
 /// # Errors
-/// `HostBusy` or `RequesterBusy`, told apart by who takes part in another session.
-pub(crate) async fn start_free(tx: &mut Tx, pair: Pair) -> Result<Session> {
-    let busy = active(tx, [pair.host, pair.guest]).await?;
-    if busy.iter().any(|(person, _)| *person == pair.host) {
+/// `HostBusy` or `RequesterBusy`, told apart by who is taken now.
+async fn free_time(tx: &mut Tx, pair: Pair) -> Result<Span> {
+    let now = tx.now();
+    let people = [pair.host, pair.guest];
+    let mut busy: Vec<_> = queries::live(tx.conn(), people).await?.into_iter().map(|(person, _)| person).collect();
+    let mut span = Span { start: now, end: now + INSTANT };
+    for (person, from) in queries::taken(tx.conn(), people, span).await? {
+        if from > now {
+            span.end = span.end.min(from);
+        } else {
+            busy.push(person);
+        }
+    }
+    if busy.contains(&pair.host) {
         return Err(Refusal::HostBusy.into());
     }
     if !busy.is_empty() {
         return Err(Refusal::RequesterBusy.into());
     }
-    let now = tx.now();
+    Ok(span)
+}
+
+/// Starts a free session at once. Lock the people first.
+///
+/// # Errors
+/// `HostBusy` or `RequesterBusy`, told apart by who is taken now.
+pub(crate) async fn start_free(tx: &mut Tx, pair: Pair) -> Result<Session> {
+    let span = free_time(tx, pair).await?;
     let id = SessionId::new();
-    queries::insert_free(tx.conn(), id, pair, now).await?;
+    queries::insert_free(tx.conn(), id, pair, span).await?;
     let session = load(tx, id).await?;
     for person in [pair.host, pair.guest] {
         tx.emit(Channel::Sessions(person), Event::SessionCreated { session: session.clone() });

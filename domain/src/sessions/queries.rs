@@ -6,6 +6,7 @@ use sqlx::PgConnection;
 
 use super::{Pair, PaymentStatus, Session, SessionStatus, SessionType};
 use crate::{
+    availability::Span,
     id::{ConversationId, SessionId, UserId},
     money::Price,
     text::Timestamp,
@@ -89,12 +90,7 @@ pub(super) async fn lock(conn: &mut PgConnection, id: SessionId, party: UserId) 
     Ok(row.is_some())
 }
 
-pub(super) async fn insert_free(
-    conn: &mut PgConnection,
-    id: SessionId,
-    pair: Pair,
-    now: DateTime<Utc>,
-) -> sqlx::Result<()> {
+pub(super) async fn insert_free(conn: &mut PgConnection, id: SessionId, pair: Pair, span: Span) -> sqlx::Result<()> {
     sqlx::query!(
         "with session as (
            insert into sessions (id, host_user_id, guest_user_id, conversation_id, type, status, start_time, currency,
@@ -103,13 +99,15 @@ pub(super) async fn insert_free(
            from users host where host.id = $2
            returning id, host_user_id, guest_user_id
          )
-         insert into active_sessions (user_id, session_id)
-         select user_id, id from session, unnest(array[host_user_id, guest_user_id]) as user_id",
+         insert into engagements (session_id, user_id, during, live)
+         select id, user_id, tstzrange($5, $6), true
+         from session, unnest(array[host_user_id, guest_user_id]) as user_id",
         id.0,
         pair.host.0,
         pair.guest.0,
         pair.conversation_id.0,
-        now,
+        span.start,
+        span.end,
     )
     .execute(conn)
     .await?;
@@ -127,7 +125,7 @@ pub(super) async fn complete(
            update sessions set status = 'complete', end_time = greatest($3, start_time), duration_minutes = $2, updated_at = $3
            where id = $1 and status = 'in_progress' returning id
          )
-         delete from active_sessions where session_id in (select id from over)",
+         delete from engagements where session_id in (select id from over)",
         id.0,
         minutes,
         now,
@@ -137,13 +135,34 @@ pub(super) async fn complete(
     Ok(())
 }
 
-pub(super) async fn active(conn: &mut PgConnection, users: [UserId; 2]) -> sqlx::Result<Vec<(UserId, SessionId)>> {
+/// Who of these people is in a session that goes on, and in which.
+pub(super) async fn live(conn: &mut PgConnection, users: [UserId; 2]) -> sqlx::Result<Vec<(UserId, SessionId)>> {
     let ids = users.map(|id| id.0);
     let rows = sqlx::query!(
-        r#"select user_id as "user_id: UserId", session_id as "session_id: SessionId" from active_sessions where user_id = any($1)"#,
+        r#"select user_id as "user_id: UserId", session_id as "session_id: SessionId" from engagements
+           where user_id = any($1) and live"#,
         &ids[..],
     )
     .fetch_all(conn)
     .await?;
     Ok(rows.into_iter().map(|row| (row.user_id, row.session_id)).collect())
+}
+
+/// Who of these people is taken from when on, of what is taken within a span; earliest first.
+pub(super) async fn taken(
+    conn: &mut PgConnection,
+    users: [UserId; 2],
+    span: Span,
+) -> sqlx::Result<Vec<(UserId, DateTime<Utc>)>> {
+    let ids = users.map(|id| id.0);
+    let rows = sqlx::query!(
+        r#"select user_id as "user_id: UserId", lower(during) as "from!" from engagements
+           where user_id = any($1) and during && tstzrange($2, $3) order by lower(during)"#,
+        &ids[..],
+        span.start,
+        span.end,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.user_id, row.from)).collect())
 }

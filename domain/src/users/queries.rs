@@ -96,7 +96,7 @@ pub(super) async fn load(conn: &mut PgConnection, ids: &[UserId], now: DateTime<
                   manager_id as "manager_id: UserId", display_mode as "display_mode: DisplayMode", confidential_rate,
                   presence_state as "presence_state: PresenceState",
                   user_is_online(presence_state, present_until, id, $2) as "is_online!",
-                  exists (select from active_sessions a where a.user_id = users.id) as "has_active_session!",
+                  exists (select from engagements e where e.user_id = users.id and e.live) as "has_active_session!",
                   created_at as "created_at: Timestamp", updated_at as "updated_at: Timestamp"
            from users where id = any($1)"#,
         &ids,
@@ -201,7 +201,7 @@ pub(super) async fn status(conn: &mut PgConnection, ids: &[UserId], now: DateTim
         Status,
         r#"select id as "user_id: UserId", presence_state as "presence_state: PresenceState",
                   user_is_online(presence_state, present_until, id, $2) as "is_online!",
-                  exists (select from active_sessions a where a.user_id = users.id) as "has_active_session!"
+                  exists (select from engagements e where e.user_id = users.id and e.live) as "has_active_session!"
            from users where id = any($1) order by id"#,
         &ids,
         now,
