@@ -86,7 +86,6 @@ pub enum InviteEvent {
 /// Something that happened. Serialises to `{"type": …, "payload": …}`.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "type", content = "payload")]
-#[expect(clippy::large_enum_variant, reason = "an event is built, written as JSON and dropped")]
 pub enum Event {
     /// A message was stored.
     #[serde(rename = "message.created")]
