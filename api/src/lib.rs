@@ -1,6 +1,6 @@
 //! HumanChat's HTTP and socket server: parse, one domain call, commit, answer.
 //!
-//! [`router`] is the whole application; `main.rs` puts it on a port.
+//! [`router`] is the whole application; [`server`] puts it on a port.
 
 use std::sync::Arc;
 
@@ -26,10 +26,16 @@ mod health;
 mod invites;
 mod pages;
 mod realtime;
+pub mod server;
 mod sessions;
 mod users;
 
-use edge::{caller::Authorities, error::ApiError, layers};
+use edge::{
+    admission::{self, Admissions},
+    caller::Authorities,
+    error::ApiError,
+    layers,
+};
 
 /// What handlers work with.
 #[derive(Debug, Clone)]
@@ -37,6 +43,7 @@ pub struct App {
     pub(crate) store: Store,
     pub(crate) hub: realtime::Hub,
     pub(crate) authorities: Authorities,
+    pub(crate) admissions: Admissions,
 }
 
 impl App {
@@ -46,7 +53,12 @@ impl App {
     /// When the bus can't be listened to.
     pub fn start(store: Store) -> anyhow::Result<Self> {
         tokio::task::spawn_blocking(humanchat_domain::auth::warm_up);
-        Ok(Self { hub: realtime::Hub::start(store.clone())?, authorities: Authorities::default(), store })
+        Ok(Self {
+            hub: realtime::Hub::start(store.clone())?,
+            authorities: Authorities::default(),
+            admissions: Admissions::new(store.settings().max_requests),
+            store,
+        })
     }
 
     /// Closes all sockets and tells others that their users are gone.
@@ -58,7 +70,8 @@ impl App {
 /// How many bytes a body may have.
 pub(crate) const MAX_BODY: usize = 64 * 1024;
 
-fn documented() -> OpenApiRouter<App> {
+/// The routes of the product.
+fn features() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(docs::Document::openapi())
         .merge(auth::routes())
         .merge(users::routes())
@@ -66,12 +79,11 @@ fn documented() -> OpenApiRouter<App> {
         .merge(invites::routes())
         .merge(sessions::routes())
         .merge(realtime::routes())
-        .merge(health::routes())
 }
 
 /// The OpenAPI document of all routes.
 pub fn openapi() -> openapi::OpenApi {
-    docs::complete(documented().into_openapi())
+    docs::complete(features().merge(health::routes()).into_openapi())
 }
 
 /// `/docs`, with errors in the envelope like everywhere else.
@@ -91,7 +103,8 @@ fn swagger_ui(document: openapi::OpenApi) -> Router<App> {
 /// # Errors
 /// When the OpenAPI document can't be written.
 pub fn router(app: App) -> anyhow::Result<Router> {
-    let (paths, document) = documented().split_for_parts();
+    let admit = middleware::from_fn_with_state(app.admissions.clone(), admission::admit);
+    let (paths, document) = features().layer(admit).merge(health::routes()).split_for_parts();
     let document = docs::complete(document);
     let yaml: Arc<str> = document.to_yaml()?.into();
     let routes = paths
@@ -106,6 +119,7 @@ pub fn router(app: App) -> anyhow::Result<Router> {
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn(layers::detach))
         .layer(CatchPanicLayer::custom(layers::on_panic))
+        .layer(middleware::from_fn(layers::refuse_faulty))
         .layer(middleware::from_fn(layers::identify))
         .with_state(app);
     Ok(routes)
