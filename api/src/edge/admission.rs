@@ -1,12 +1,12 @@
 //! How many requests are worked on at once. More than that are refused at once, rather than late.
 //!
-//! A request counts from when it is whole, so that clients who send slowly keep nobody out, until its work is done,
-//! even where its client has left. A socket counts until it is open.
+//! A request counts until its work is done, even where its client has left; but not while its body is on its way, so
+//! that clients who send slowly keep nobody out. A socket counts until it is open.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::{
-    body::{Body, HttpBody},
+    body::Body,
     extract::{Request, State},
     http::Response,
     middleware::Next,
@@ -36,7 +36,7 @@ pub(crate) struct Admission {
 }
 
 impl Admission {
-    /// Counts the request from now on, where there is room.
+    /// Counts the request, where there is room.
     ///
     /// # Errors
     /// `service_unavailable` where there isn't.
@@ -48,17 +48,16 @@ impl Admission {
         Ok(())
     }
 
-    fn leave(&self) {
+    /// Counts it no more.
+    pub(crate) fn leave(&self) {
         self.permit.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
 
-/// Admits what has no body; the rest is when its body has been read.
+/// Admits a request or refuses it at once.
 pub(crate) async fn admit(State(admissions): State<Admissions>, mut request: Request, next: Next) -> Response<Body> {
     let admission = Admission { admissions, permit: Arc::default() };
-    if request.body().is_end_stream()
-        && let Err(error) = admission.enter()
-    {
+    if let Err(error) = admission.enter() {
         return error.into_response();
     }
     request.extensions_mut().insert(admission.clone());

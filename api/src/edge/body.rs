@@ -33,8 +33,8 @@ where
     }
 }
 
-/// Reads a body of at most 64 KiB. One that is announced to be larger isn't waited for. From then on the request counts
-/// as being worked on.
+/// Reads a body of at most 64 KiB. One that is announced to be larger isn't waited for. While it is on its way the
+/// request doesn't count as being worked on.
 pub(crate) async fn read(request: Request, app: &App) -> Result<Bytes, ApiError> {
     let too_large =
         || ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "the body is larger than 64 KiB");
@@ -42,15 +42,17 @@ pub(crate) async fn read(request: Request, app: &App) -> Result<Bytes, ApiError>
         return Err(too_large());
     }
     let admission = request.extensions().get::<Admission>().cloned();
-    let is_whole = request.body().is_end_stream();
+    let admission = admission.filter(|_| !request.body().is_end_stream());
+    if let Some(admission) = &admission {
+        admission.leave();
+    }
     let bytes = Bytes::from_request(request, app).await.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => too_large(),
         _ if is_late(&rejection) => ApiError::timed_out("the body did not come in time"),
         _ => ApiError::malformed("the body could not be read to its end"),
     })?;
-    match admission {
-        Some(admission) if !is_whole => admission.enter()?,
-        _ => {}
+    if let Some(admission) = admission {
+        admission.enter()?;
     }
     Ok(bytes)
 }

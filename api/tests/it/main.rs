@@ -20,6 +20,7 @@ mod redis;
 mod refresh;
 mod scene;
 mod search;
+mod server;
 mod sessions;
 mod sockets;
 mod story;
