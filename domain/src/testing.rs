@@ -198,11 +198,15 @@ impl TableLock {
     /// # Panics
     /// When the database fails.
     pub async fn waiting(&mut self) -> i64 {
-        sqlx::query_scalar("select count(*) from pg_locks where not granted and relation = $1::regclass")
-            .bind(self.table)
-            .fetch_one(&mut self.watcher)
-            .await
-            .expect("locks can be read")
+        // Databases copied from one template have the same numbers for their tables.
+        sqlx::query_scalar(
+            "select count(*) from pg_locks l join pg_database d on d.oid = l.database
+             where not l.granted and l.relation = $1::regclass and d.datname = current_database()",
+        )
+        .bind(self.table)
+        .fetch_one(&mut self.watcher)
+        .await
+        .expect("locks can be read")
     }
 
     /// Lets everybody at the table again.

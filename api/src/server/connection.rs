@@ -23,6 +23,10 @@ use tower::ServiceExt;
 
 use super::{Timeouts, body, census::Seat, gate::Gate, head::Refused, traffic::Traffic};
 
+/// How many bytes wait on a connection in either direction.
+const BUFFER: usize = 64 * 1024;
+/// How many bytes of a body may come before they are read. A whole one, as bodies go.
+const STREAM_WINDOW: u32 = 64 * 1024;
 /// What HTTP/2 calls a head's size.
 const MAX_HEAD_LIST: u32 = 32 * 1024;
 /// How many requests a client may have under way on one HTTP/2 connection.
@@ -43,11 +47,14 @@ impl Connection {
         let traffic = Traffic::new(timeouts);
         let io = TokioIo::new(Gate::new(stream, Arc::clone(&traffic), timeouts, seat));
         let builder = builder();
-        let mut connection =
-            pin!(builder.serve_connection_with_upgrades(io, Routes { router, peer, timeouts, traffic }));
+        let mut connection = pin!(
+            builder
+                .serve_connection_with_upgrades(io, Routes { router, peer, timeouts, traffic: Arc::clone(&traffic) })
+        );
         let ended = tokio::select! {
+            biased;
             ended = &mut connection => ended,
-            () = stopping.cancelled() => {
+            () = told_to_stop(&stopping, &traffic) => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }
@@ -58,12 +65,20 @@ impl Connection {
     }
 }
 
+/// The library takes a connection for idle that the gate has half a head of: that has its time to become whole.
+async fn told_to_stop(stopping: &CancellationToken, traffic: &Traffic) {
+    stopping.cancelled().await;
+    traffic.between_heads().await;
+}
+
 fn builder() -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     // The gate has the time-outs. Who ends their side after the request still gets an answer.
-    builder.http1().half_close(true).header_read_timeout(None);
+    builder.http1().half_close(true).header_read_timeout(None).max_buf_size(BUFFER);
     let mut http2 = builder.http2();
     http2.timer(TokioTimer::new()).max_concurrent_streams(STREAMS).max_header_list_size(MAX_HEAD_LIST);
+    http2.initial_stream_window_size(STREAM_WINDOW).initial_connection_window_size(4 * STREAM_WINDOW);
+    http2.max_send_buf_size(BUFFER);
     builder
 }
 

@@ -123,12 +123,15 @@ impl Gate {
             return false;
         }
         self.head_began.get_or_insert_with(Instant::now);
+        self.traffic.set_arriving(true);
         let common = self.gathered.len().min(HTTP_2.len());
         if self.next == Next::FirstHead && self.gathered[..common] == HTTP_2[..common] {
-            if common == HTTP_2.len() {
+            let is_whole = common == HTTP_2.len();
+            if is_whole {
                 self.next = Next::Anything;
+                self.arrived();
             }
-            return common == HTTP_2.len();
+            return is_whole;
         }
         // A head ends with a line, and what isn't one shows at its beginning: bytes that trickle in need no other look.
         let seen = std::mem::replace(&mut self.seen, self.gathered.len());
@@ -143,15 +146,21 @@ impl Gate {
                     Framing::Length(length) => Next::Body(length),
                     Framing::Chunked => Next::Anything,
                 };
-                self.head_began = None;
-                self.seen = 0;
+                self.arrived();
             }
             Err(refused) => self.refuse(refused),
         }
         true
     }
 
+    fn arrived(&mut self) {
+        self.head_began = None;
+        self.seen = 0;
+        self.traffic.set_arriving(false);
+    }
+
     fn refuse(&mut self, refused: Refused) {
+        self.arrived();
         self.traffic.refuse(refused);
         self.head = Bytes::from_static(STAND_IN);
         self.next = Next::Nothing;

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
 use super::{Timeouts, head::Refused};
 
@@ -12,6 +12,8 @@ pub(super) struct Traffic {
     opened: Instant,
     timeouts: Timeouts,
     state: Mutex<State>,
+    /// Whether a request has begun to come whose head isn't whole.
+    is_arriving: watch::Sender<bool>,
 }
 
 #[derive(Debug)]
@@ -31,7 +33,12 @@ pub(super) struct Handling(Arc<Traffic>);
 impl Traffic {
     pub(super) fn new(timeouts: Timeouts) -> Arc<Self> {
         let state = State { handling: 0, last: None, is_upgraded: false, refused: None };
-        Arc::new(Self { opened: Instant::now(), timeouts, state: Mutex::new(state) })
+        Arc::new(Self {
+            opened: Instant::now(),
+            timeouts,
+            state: Mutex::new(state),
+            is_arriving: watch::Sender::new(false),
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -48,6 +55,17 @@ impl Traffic {
     pub(super) fn touch(&self) {
         let mut state = self.state();
         state.last = state.last.map(|_| Instant::now());
+    }
+
+    /// Notes whether a request has begun to come whose head isn't whole.
+    pub(super) fn set_arriving(&self, is_arriving: bool) {
+        self.is_arriving.send_if_modified(|known| std::mem::replace(known, is_arriving) != is_arriving);
+    }
+
+    /// Waits until no head is halfway here.
+    pub(super) async fn between_heads(&self) {
+        // Fails only without a sender, which is here.
+        self.is_arriving.subscribe().wait_for(|is_arriving| !is_arriving).await.ok();
     }
 
     /// From now on this isn't HTTP any more.

@@ -29,9 +29,9 @@ fn check_refused(answer: &Answer) {
     assert!(answer.headers["retry-after"].to_str().unwrap().parse::<u32>().unwrap() >= 1);
 }
 
-/// A request that needs the table of users, begun: so many wait for that then.
+/// A request that needs the locked table, begun: so many wait for that then.
 async fn begun(person: &Person<'_>, lock: &mut TableLock, waiting: i64) -> JoinHandle<StatusCode> {
-    let request = person.request(Method::GET, "/api/users?q=nobody");
+    let request = person.request(Method::GET, "/api/conversations");
     let answer = tokio::spawn(async move { request.send().await.unwrap().status() });
     eventually("the request to wait", async || (lock.waiting().await == waiting).then_some(())).await;
     answer
@@ -41,11 +41,11 @@ async fn begun(person: &Person<'_>, lock: &mut TableLock, waiting: i64) -> JoinH
 async fn a_request_too_many_is_refused_at_once() {
     let api = limited(&[("MAX_REQUESTS", "2")]).await;
     let casey = somebody(&api).await;
-    let mut lock = TableLock::take(&api.store, "users").await;
+    let mut lock = TableLock::take(&api.store, "conversations").await;
     let one = begun(&casey, &mut lock, 1).await;
     let two = begun(&casey, &mut lock, 2).await;
     let began = Instant::now();
-    check_refused(&casey.get("/api/users?q=nobody").await);
+    check_refused(&casey.get("/api/conversations").await);
     check_refused(&casey.profile("{}").await);
     check_refused(&api.anonymous(Method::POST, "/api/auth/login", Some(json!({}))).await);
     for path in ["/health/live", "/health/ready", "/docs/", "/openapi.yaml"] {
@@ -54,24 +54,28 @@ async fn a_request_too_many_is_refused_at_once() {
     assert!(began.elapsed() < AT_ONCE * 2, "{:?}", began.elapsed());
     lock.release().await;
     assert_eq!(one.await.unwrap(), 200);
-    casey.get("/api/users?q=nobody").await.ok(200);
+    casey.get("/api/conversations").await.ok(200);
     assert_eq!(two.await.unwrap(), 200);
 }
 
 #[tokio::test]
 async fn work_counts_even_when_its_client_has_left() {
     let api = limited(&[("MAX_REQUESTS", "1")]).await;
-    let casey = somebody(&api).await;
-    let mut lock = TableLock::take(&api.store, "users").await;
+    let people = api.arrive(&["casey", "river"]).await;
+    let casey = &people[0];
+    let conversation = casey.conversation_with(&people[1]).await;
+    let path = format!("/api/conversations/{conversation}/messages");
+    let mut lock = TableLock::take(&api.store, "conversations").await;
     let mut wire = Wire::open(&api).await;
-    let body = r#"{"bio": "left"}"#;
-    wire.write(format!("{}\r\n{body}", head(&casey, "PATCH", "/api/users/me", Some(body.len()))).as_bytes()).await;
+    let body = json!({"content": "Done", "type": "user_text"}).to_string();
+    wire.write(format!("{}\r\n{body}", head(casey, "POST", &path, Some(body.len()))).as_bytes()).await;
     eventually("the request to wait", async || (lock.waiting().await == 1).then_some(())).await;
     drop(wire);
-    check_refused(&casey.get("/api/users?q=nobody").await);
+    check_refused(&casey.get("/api/conversations").await);
     lock.release().await;
-    eventually("the work to end", async || (casey.get("/api/users?q=nobody").await.status == 200).then_some(())).await;
-    assert_eq!(casey.bio().await, "left");
+    eventually("the work to end", async || (casey.get("/api/conversations").await.status == 200).then_some(())).await;
+    let page = casey.get(&path).await.ok(200);
+    assert_eq!(page["messages"][0]["content"], "Done");
 }
 
 #[tokio::test]
@@ -104,8 +108,8 @@ async fn when_all_connections_are_taken_requests_are_refused_in_time() {
     const POOL: usize = 4;
     let api = limited(&[("DATABASE_POOL", "4")]).await;
     let casey = somebody(&api).await;
-    let mut lock = TableLock::take(&api.store, "users").await;
-    let holding = join_all((0..POOL).map(|_| casey.get("/api/users?q=nobody"))).boxed();
+    let mut lock = TableLock::take(&api.store, "conversations").await;
+    let holding = join_all((0..POOL).map(|_| casey.get("/api/conversations"))).boxed();
     let others = async {
         eventually("all connections to be taken", async || (lock.waiting().await >= 4).then_some(())).await;
         let began = Instant::now();
@@ -113,7 +117,7 @@ async fn when_all_connections_are_taken_requests_are_refused_in_time() {
             join_all((0..40).map(|number| {
                 let casey = casey.clone();
                 async move {
-                    if number % 2 == 0 { casey.get("/api/users?q=nobody").await } else { casey.profile("{}").await }
+                    if number % 2 == 0 { casey.get("/api/conversations").await } else { casey.profile("{}").await }
                 }
             }))
             .await;
@@ -125,7 +129,7 @@ async fn when_all_connections_are_taken_requests_are_refused_in_time() {
         assert_eq!(ready.status, 503);
         lock.release().await;
         let began = Instant::now();
-        casey.get("/api/users?q=nobody").await.ok(200);
+        casey.get("/api/conversations").await.ok(200);
         assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
     };
     let (held, ()) = tokio::join!(holding, others);
@@ -138,10 +142,10 @@ async fn when_all_connections_are_taken_requests_are_refused_in_time() {
 async fn who_waits_for_a_lock_too_long_may_try_again() {
     let api = limited(&[]).await;
     let casey = somebody(&api).await;
-    let lock = TableLock::take(&api.store, "users").await;
+    let lock = TableLock::take(&api.store, "conversations").await;
     let began = Instant::now();
-    check_refused(&casey.get("/api/users?q=nobody").await);
+    check_refused(&casey.get("/api/conversations").await);
     println!("a request that waited for a lock was refused after {:?}", began.elapsed());
     lock.release().await;
-    casey.get("/api/users?q=nobody").await.ok(200);
+    casey.get("/api/conversations").await.ok(200);
 }
