@@ -35,7 +35,7 @@ pub struct Settings {
     pub max_connections: u32,
     /// `MAX_CONNECTIONS_PER_IP`: of those, from one address (default 1,000; 0: any number).
     pub max_connections_per_ip: u32,
-    /// `MAX_REQUESTS`: worked on at once by an api process (default 64 for each connection to Postgres; 0: any number).
+    /// `MAX_REQUESTS`: worked on at once by an api process (default 16 for each connection to Postgres; 0: any number).
     pub max_requests: u32,
     /// `REDIS_URL`; without it one api process runs with a bus of its own.
     pub redis_url: Option<SecretString>,
@@ -112,7 +112,7 @@ impl Settings {
             database_pool,
             max_connections: env.in_range("MAX_CONNECTIONS", 20_000, 0, 10_000_000)?,
             max_connections_per_ip: env.in_range("MAX_CONNECTIONS_PER_IP", 1000, 0, 10_000_000)?,
-            max_requests: env.in_range("MAX_REQUESTS", 64 * database_pool, 0, 1_000_000)?,
+            max_requests: env.in_range("MAX_REQUESTS", 16 * database_pool, 0, 1_000_000)?,
             redis_url: redis_url.map(Into::into),
             bind_addr,
             public_url,
@@ -208,7 +208,7 @@ mod tests {
         assert_eq!(settings.invite_ttl_online, Duration::from_mins(5));
         assert_eq!(settings.invite_ttl_offline, Duration::from_hours(24));
         assert_eq!((settings.max_connections, settings.max_connections_per_ip), (20_000, 1000));
-        assert_eq!((settings.database_pool, settings.max_requests), (16, 1024));
+        assert_eq!((settings.database_pool, settings.max_requests), (16, 256));
     }
 
     #[test]
