@@ -54,7 +54,8 @@ impl Wire {
                     return answer;
                 }
                 let length = self.stream.read_buf(&mut self.read).await.unwrap_or_default();
-                assert!(length > 0, "no answer: {:?}", String::from_utf8_lossy(&self.read));
+                let shown = &self.read[..self.read.len().min(200)];
+                assert!(length > 0, "no whole answer: {}", shown.escape_ascii());
             }
         })
         .await
