@@ -1,9 +1,13 @@
 //! HTTP as it is, beyond what common clients use of it.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
+use axum::{Router, extract::ConnectInfo, routing::get};
+use humanchat_api::server::{Caps, Server, Timeouts};
 use reqwest::{Client, Method};
 use serde_json::json;
+use tokio::{net::TcpListener, time::timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::LIVE;
 use crate::{
@@ -15,6 +19,28 @@ use crate::{
 
 fn login(more: &str, body: &str) -> String {
     format!("POST /api/auth/login HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n{more}\r\n{body}")
+}
+
+#[tokio::test]
+async fn handlers_know_the_peer_by_its_address() {
+    async fn peer(ConnectInfo(peer): ConnectInfo<SocketAddr>) -> String {
+        peer.to_string()
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let router = Router::new().route("/", get(peer));
+    let server = Server { router, timeouts: Timeouts::default(), caps: Caps::default() };
+    let stopping = CancellationToken::new();
+    let serving = tokio::spawn(server.serve(listener, stopping.clone()));
+    rustls::crypto::ring::default_provider().install_default().ok();
+    for client in [Client::new(), Client::builder().http2_prior_knowledge().build().unwrap()] {
+        let told = client.get(&url).send().await.unwrap().text().await.unwrap();
+        let peer: SocketAddr = told.parse().unwrap();
+        assert!(peer.ip().is_loopback() && url != format!("http://{peer}/"), "{peer}");
+    }
+    // The clients' connections are idle: nothing is waited for.
+    stopping.cancel();
+    timeout(PATIENCE, serving).await.expect("the server ends").unwrap();
 }
 
 #[tokio::test]

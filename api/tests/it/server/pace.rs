@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use humanchat_api::server::{Caps, Timeouts};
+use humanchat_domain::testing::TableLock;
 use reqwest::Method;
 use tokio::time::{interval, sleep};
 
@@ -175,6 +176,19 @@ async fn a_client_that_reads_slowly_gets_everything() {
         sleep(timeouts.write / 40).await;
     }
     assert!(began.elapsed() > timeouts.write * 2, "{:?}", began.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_may_take_longer_than_any_client() {
+    let api = bounded(HURRIED, Caps::default(), &[]).await;
+    let casey = somebody(&api).await;
+    let mut lock = TableLock::take(&api.store, "conversations").await;
+    let mut wire = Wire::open(&api).await;
+    wire.write(format!("{}\r\n", head(&casey, "GET", "/api/conversations", Some(0))).as_bytes()).await;
+    eventually("the request to wait", async || (lock.waiting().await == 1).then_some(())).await;
+    sleep(HURRIED.keep_alive * 2).await;
+    lock.release().await;
+    wire.answer().await.ok(200);
 }
 
 #[tokio::test]
