@@ -20,7 +20,9 @@ use crate::edge::error::{ErrorBody, ErrorDetail};
             Ids are opaque strings. Times are RFC 3339 in UTC with milliseconds; `timestamp` is milliseconds since the epoch. \
             Errors come as `{\"error\": {\"code\", \"message\", \"details\"}}`; codes are stable. Bodies are closed: an unknown field is 422. \
             Every answer has `X-Request-Id`. POSTs that create take `Idempotency-Key`: the first reply again, for 24 hours. \
-            A path that isn't here is 404 `resource_not_found`, a method that its path doesn't take 405 `method_not_allowed`.",
+            A path that isn't here is 404 `resource_not_found`, a method that its path doesn't take 405 `method_not_allowed`. \
+            A target or headers over 32 KiB are 414 `uri_too_long` and 431 `headers_too_large`, a request that doesn't come \
+            in time is 408 `request_timeout`, and what isn't HTTP is 400 `malformed_request`.",
         license(name = "MIT", identifier = "MIT")
     ),
     components(schemas(ErrorBody, ErrorDetail)),
@@ -118,6 +120,7 @@ fn complete_operation(operation: &mut Operation, has_body: bool) {
         (has_body || has_query, "400", "`malformed_request`"),
         (!is_open, "401", "`unauthenticated`, `token_expired`"),
         (has_id, "404", "`resource_not_found`: missing, or not the caller's"),
+        (has_body, "408", "`request_timeout`: the body did not come in time"),
         (has_body, "413", "`payload_too_large`: over 64 KiB"),
         (has_body, "415", "`unsupported_media_type`"),
         (has_body, "422", "`validation_failed` with `details.fields`"),

@@ -1,6 +1,6 @@
 //! HumanChat's HTTP and socket server: parse, one domain call, commit, answer.
 //!
-//! [`router`] is the whole application; `main.rs` puts it on a port.
+//! [`router`] is the whole application; [`server`] puts it on a port.
 
 use std::sync::Arc;
 
@@ -30,10 +30,17 @@ mod metrics;
 mod pages;
 mod realtime;
 mod requests;
+pub mod server;
 mod sessions;
 mod users;
 
-use edge::{browsers, caller::Authorities, error::ApiError, layers};
+use edge::{
+    admission::{self, Admissions},
+    browsers,
+    caller::Authorities,
+    error::ApiError,
+    layers,
+};
 
 /// What handlers work with.
 #[derive(Debug, Clone)]
@@ -42,6 +49,7 @@ pub struct App {
     pub(crate) hub: realtime::Hub,
     pub(crate) authorities: Authorities,
     pub(crate) recorder: PrometheusHandle,
+    pub(crate) admissions: Admissions,
 }
 
 impl App {
@@ -55,6 +63,7 @@ impl App {
             hub: realtime::Hub::start(store.clone())?,
             authorities: Authorities::default(),
             recorder: metrics::recorder()?,
+            admissions: Admissions::new(store.settings().max_requests),
             store,
         })
     }
@@ -68,7 +77,8 @@ impl App {
 /// How many bytes a body may have.
 pub(crate) const MAX_BODY: usize = 64 * 1024;
 
-fn documented() -> OpenApiRouter<App> {
+/// The routes of the product.
+fn features() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(docs::Document::openapi())
         .merge(auth::routes())
         .merge(users::routes())
@@ -77,14 +87,17 @@ fn documented() -> OpenApiRouter<App> {
         .merge(requests::routes())
         .merge(availability::routes())
         .merge(sessions::routes())
-        .merge(realtime::routes())
-        .merge(health::routes())
-        .merge(metrics::routes())
+}
+
+/// Routes that don't count among the requests at once: sockets, which have a door of their own, and
+/// those for operators.
+fn others() -> OpenApiRouter<App> {
+    OpenApiRouter::new().merge(realtime::routes()).merge(health::routes()).merge(metrics::routes())
 }
 
 /// The OpenAPI document of all routes.
 pub fn openapi() -> openapi::OpenApi {
-    docs::complete(documented().into_openapi())
+    docs::complete(features().merge(others()).into_openapi())
 }
 
 /// Swagger UI styles itself inline, and shows pictures from data URLs.
@@ -109,7 +122,8 @@ fn swagger_ui(document: openapi::OpenApi) -> Router<App> {
 /// # Errors
 /// When the OpenAPI document can't be written.
 pub fn router(app: App) -> anyhow::Result<Router> {
-    let (paths, document) = documented().split_for_parts();
+    let admit = middleware::from_fn_with_state(app.admissions.clone(), admission::admit);
+    let (paths, document) = features().layer(admit).merge(others()).split_for_parts();
     let document = docs::complete(document);
     let yaml: Arc<str> = document.to_yaml()?.into();
     let routes = paths
@@ -124,6 +138,7 @@ pub fn router(app: App) -> anyhow::Result<Router> {
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn(layers::detach))
         .layer(CatchPanicLayer::custom(layers::on_panic))
+        .layer(middleware::from_fn(layers::refuse_faulty))
         .layer(middleware::from_fn_with_state(browsers::allowances(app.store.settings()), browsers::cors))
         .layer(middleware::from_fn_with_state(app.clone(), browsers::harden))
         .layer(middleware::from_fn(layers::identify))

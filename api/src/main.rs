@@ -1,10 +1,13 @@
 //! `humanchat-api`: serves HTTP and sockets, migrates the database, or prints the OpenAPI document.
 
-use std::{net::SocketAddr, process::ExitCode, time::Duration};
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use humanchat_api::App;
+use humanchat_api::{
+    App,
+    server::{Caps, Server, Timeouts},
+};
 use humanchat_domain::{Store, clock::Clock, config::Settings, logging};
 use tokio::{
     net::TcpListener,
@@ -96,23 +99,20 @@ async fn serve(store: Store) -> anyhow::Result<()> {
     if !store.bus().is_shared() {
         tracing::warn!("no REDIS_URL: realtime works inside this process only; run no second one");
     }
+    let caps = Caps::new(store.settings());
     let app = App::start(store)?;
     let router = humanchat_api::router(app.clone())?;
+    let server = Server { router, timeouts: Timeouts::default(), caps };
     tracing::info!(%address, "listening");
     let stopping = CancellationToken::new();
-    let serve = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(stopping.clone().cancelled_owned());
-    let mut serve = std::pin::pin!(serve.into_future());
-    tokio::select! {
-        served = &mut serve => return served.context("the server failed"),
-        () = told_to_stop() => {}
-    }
+    let serving = tokio::spawn(server.serve(listener, stopping.clone()));
+    told_to_stop().await;
     tracing::info!("stopping");
     stopping.cancel();
-    // Sockets are requests that never end by themselves, and a client may never finish its own.
-    let ended = async { tokio::join!(serve, app.stop()).0 };
-    if let Ok(served) = tokio::time::timeout(STOPPING, ended).await {
-        return served.context("the server failed");
+    // Sockets never end by themselves, and a client may never finish its request.
+    let ended = async { tokio::join!(serving, app.stop()).0 };
+    if let Ok(ended) = tokio::time::timeout(STOPPING, ended).await {
+        return ended.context("the server failed");
     }
     tracing::warn!("some requests did not end in time");
     Ok(())

@@ -51,6 +51,12 @@ impl TrustedProxies {
     }
 }
 
+impl FromIterator<IpAddr> for TrustedProxies {
+    fn from_iter<I: IntoIterator<Item = IpAddr>>(addresses: I) -> Self {
+        Self(addresses.into_iter().map(IpNet::from).collect())
+    }
+}
+
 /// Everything that can be set, checked.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -58,6 +64,12 @@ pub struct Settings {
     pub database_url: SecretString,
     /// `DATABASE_POOL`: connections of a process to Postgres (default 16).
     pub database_pool: u32,
+    /// `MAX_CONNECTIONS`: of clients to an api process (default 20,000; 0: as many as there is room for).
+    pub max_connections: u32,
+    /// `MAX_CONNECTIONS_PER_IP`: of those, from one address (default 1,000; 0: any number).
+    pub max_connections_per_ip: u32,
+    /// `MAX_REQUESTS`: worked on at once by an api process (default 16 for each connection to Postgres; 0: any number).
+    pub max_requests: u32,
     /// `REDIS_URL`; without it one api process runs with a bus of its own.
     pub redis_url: Option<SecretString>,
     /// `BIND_ADDR` (default `127.0.0.1:4000`).
@@ -131,9 +143,13 @@ impl Settings {
         };
         let mail_from = env.optional("MAIL_FROM").unwrap_or_else(|| "HumanChat <noreply@localhost>".to_owned());
         mail_from.parse::<lettre::message::Mailbox>().map_err(|error| wrong("MAIL_FROM", error))?;
+        let database_pool = env.in_range("DATABASE_POOL", 16, 2, 1000)?;
         Ok(Self {
             database_url: database_url.into(),
-            database_pool: env.in_range("DATABASE_POOL", 16, 2, 1000)?,
+            database_pool,
+            max_connections: env.in_range("MAX_CONNECTIONS", 20_000, 0, 10_000_000)?,
+            max_connections_per_ip: env.in_range("MAX_CONNECTIONS_PER_IP", 1000, 0, 10_000_000)?,
+            max_requests: env.in_range("MAX_REQUESTS", 16 * database_pool, 0, 1_000_000)?,
             redis_url: redis_url.map(Into::into),
             bind_addr,
             public_url,
@@ -249,6 +265,8 @@ mod tests {
         assert_eq!(settings.public_url.as_str(), "http://127.0.0.1:4000/");
         assert_eq!(settings.invite_ttl_online, Duration::from_mins(5));
         assert_eq!(settings.invite_ttl_offline, Duration::from_hours(24));
+        assert_eq!((settings.max_connections, settings.max_connections_per_ip), (20_000, 1000));
+        assert_eq!((settings.database_pool, settings.max_requests), (16, 256));
         let limits = settings.rate_limits;
         assert_eq!(
             [limits.anonymous, limits.user, limits.staff].map(|limit| limit.map(NonZeroU32::get)),
@@ -297,6 +315,9 @@ mod tests {
             ("TRUSTED_PROXIES", "10.0.0.1, proxy.example"),
             ("RATE_LIMIT_ANON", "-1"),
             ("RATE_LIMIT_USER", "many"),
+            ("MAX_CONNECTIONS", "many"),
+            ("MAX_CONNECTIONS_PER_IP", "-1"),
+            ("MAX_REQUESTS", "1.5"),
         ] {
             let error = read(&[(name, value)]).unwrap_err().to_string();
             assert!(error.starts_with(name) && !error.contains('\n'), "{error}");

@@ -111,10 +111,11 @@ impl Error {
             | sqlx::Error::Io(_)
             | sqlx::Error::WorkerCrashed
             | sqlx::Error::BeginFailed => true,
-            // 57P0x: shutting down, crashed, starting up. 08: connection. 53: too many of them.
-            sqlx::Error::Database(error) => {
-                error.code().is_some_and(|code| ["57P0", "08", "53"].iter().any(|class| code.starts_with(class)))
-            }
+            // 57P0x: shutting down, crashed, starting up. 08: connection. 53: too many of them. 55P03 and 57014: waited too
+            // long, for a lock or in all.
+            sqlx::Error::Database(error) => error
+                .code()
+                .is_some_and(|code| ["57P0", "08", "53", "55P03", "57014"].iter().any(|class| code.starts_with(class))),
             _ => false,
         }
     }

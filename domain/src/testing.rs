@@ -186,3 +186,51 @@ pub async fn age_leases(store: &Store, by: std::time::Duration) {
         .await
         .expect("leases can be aged");
 }
+
+/// A table that nobody can read or write.
+#[derive(Debug)]
+pub struct TableLock {
+    holder: PgConnection,
+    watcher: PgConnection,
+    table: &'static str,
+}
+
+#[expect(clippy::expect_used, reason = "only tests call these")]
+impl TableLock {
+    /// Locks a table, on a connection that isn't the store's.
+    ///
+    /// # Panics
+    /// When the database fails.
+    pub async fn take(store: &Store, table: &'static str) -> Self {
+        let options = store.pool().connect_options();
+        let connect = async || PgConnection::connect_with(&options).await.expect("the database answers");
+        let (mut holder, watcher) = (connect().await, connect().await);
+        let statement = format!("begin; lock table {table} in access exclusive mode");
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut holder).await.expect("the table can be locked");
+        Self { holder, watcher, table }
+    }
+
+    /// How many wait for the table.
+    ///
+    /// # Panics
+    /// When the database fails.
+    pub async fn waiting(&mut self) -> i64 {
+        // Databases copied from one template have the same numbers for their tables.
+        sqlx::query_scalar(
+            "select count(*) from pg_locks l join pg_database d on d.oid = l.database
+             where not l.granted and l.relation = $1::regclass and d.datname = current_database()",
+        )
+        .bind(self.table)
+        .fetch_one(&mut self.watcher)
+        .await
+        .expect("locks can be read")
+    }
+
+    /// Lets everybody at the table again.
+    ///
+    /// # Panics
+    /// When the database fails.
+    pub async fn release(mut self) {
+        sqlx::raw_sql("commit").execute(&mut self.holder).await.expect("the lock can be released");
+    }
+}

@@ -1,6 +1,6 @@
 //! JSON bodies: closed, checked, and refused with the field named.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, error::Error};
 
 use axum::{
     body::{Bytes, HttpBody},
@@ -15,8 +15,8 @@ use humanchat_domain::rate_limits::Subject;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 
-use super::error::ApiError;
-use crate::{App, MAX_BODY};
+use super::{admission::Admission, error::ApiError};
+use crate::{App, MAX_BODY, server::BodyTimedOut};
 
 /// A valid body of a request that needs no caller. The request counts as an anonymous one.
 pub(crate) struct Body<T>(pub Valid<T>);
@@ -36,17 +36,33 @@ where
     }
 }
 
-/// Reads a body of at most 64 KiB. One that is announced to be larger isn't waited for.
+/// Reads a body of at most 64 KiB. One that is announced to be larger isn't waited for. While it is on its way the
+/// request doesn't count as being worked on.
 pub(crate) async fn read(request: Request, app: &App) -> Result<Bytes, ApiError> {
     let too_large =
         || ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "the body is larger than 64 KiB");
     if request.body().size_hint().lower() > MAX_BODY as u64 {
         return Err(too_large());
     }
-    Bytes::from_request(request, app).await.map_err(|rejection| match rejection.status() {
+    let admission = request.extensions().get::<Admission>().cloned();
+    let admission = admission.filter(|_| !request.body().is_end_stream());
+    if let Some(admission) = &admission {
+        admission.leave();
+    }
+    let bytes = Bytes::from_request(request, app).await.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => too_large(),
+        _ if is_late(&rejection) => ApiError::timed_out("the body did not come in time"),
         _ => ApiError::malformed("the body could not be read to its end"),
-    })
+    })?;
+    if let Some(admission) = admission {
+        admission.enter()?;
+    }
+    Ok(bytes)
+}
+
+/// Whether a body could not be read because it did not come in time.
+fn is_late(error: &(dyn Error + 'static)) -> bool {
+    error.is::<BodyTimedOut>() || error.source().is_some_and(is_late)
 }
 
 /// Reads and checks a body. An empty one counts as `{}`, so that what is missing gets named.

@@ -12,6 +12,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
+use crate::server::Fault;
+
 /// What a client is told when something did not happen.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub(crate) struct ErrorBody {
@@ -50,6 +52,10 @@ impl ApiError {
 
     pub(crate) fn malformed(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "malformed_request", message)
+    }
+
+    pub(crate) fn timed_out(message: &str) -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", message)
     }
 
     pub(crate) fn unauthenticated() -> Self {
@@ -102,6 +108,11 @@ impl ApiError {
         &self.body.error.message
     }
 
+    /// How long to wait before another try, where one may help.
+    pub(crate) fn retry_after_secs(&self) -> Option<u32> {
+        self.retry_after_secs
+    }
+
     pub(crate) fn body(&self) -> &ErrorBody {
         &self.body
     }
@@ -150,6 +161,22 @@ impl From<Refusal> for ApiError {
                 error.with_detail("status", json!(status))
             }
             _ => error,
+        }
+    }
+}
+
+impl From<Fault> for ApiError {
+    fn from(fault: Fault) -> Self {
+        use StatusCode as S;
+        match fault {
+            Fault::Malformed(what) => Self::malformed(what),
+            Fault::UriTooLong => Self::new(S::URI_TOO_LONG, "uri_too_long", "the request's target is too long"),
+            Fault::HeadTooLarge => Self::new(
+                S::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "headers_too_large",
+                "the headers are more than 100, or larger than 32 KiB",
+            ),
+            Fault::TimedOut => Self::timed_out("the request's headers did not come in time"),
         }
     }
 }

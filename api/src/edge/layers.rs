@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::error::ApiError;
 use crate::metrics;
+use crate::server::Fault;
 
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -56,6 +57,14 @@ pub(crate) async fn identify(mut request: Request, next: Next) -> Response<Body>
     }
     .instrument(span)
     .await
+}
+
+/// Answers what stands for a request that could not be read.
+pub(crate) async fn refuse_faulty(request: Request, next: Next) -> Response<Body> {
+    match request.extensions().get::<Fault>() {
+        Some(fault) => ApiError::from(*fault).into_response(),
+        None => next.run(request).await,
+    }
 }
 
 /// Runs a request that may change something to its end even when its client goes away: a

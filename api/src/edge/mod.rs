@@ -3,6 +3,7 @@
 //! Extractors say who asks and what is asked, and refuse the rest; [`error::ApiError`] alone knows
 //! status codes; layers give ids, log lines and a floor under panics.
 
+pub(crate) mod admission;
 pub(crate) mod body;
 pub(crate) mod browsers;
 pub(crate) mod caller;

@@ -25,6 +25,7 @@ mod refresh;
 mod requests;
 mod scene;
 mod search;
+mod server;
 mod sessions;
 mod sockets;
 mod story;

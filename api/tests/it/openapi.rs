@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::support::api;
 
 /// Every code this api answers with.
-pub const CODES: [&str; 25] = [
+pub const CODES: [&str; 28] = [
     "malformed_request",
     "unauthenticated",
     "invalid_credentials",
@@ -33,6 +33,9 @@ pub const CODES: [&str; 25] = [
     "internal_error",
     "method_not_allowed",
     "rate_limited",
+    "request_timeout",
+    "uri_too_long",
+    "headers_too_large",
 ];
 
 /// An operation of the document.

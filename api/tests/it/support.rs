@@ -3,7 +3,10 @@
 use std::{fmt, net::SocketAddr, time::Duration};
 
 use futures_util::{SinkExt, StreamExt};
-use humanchat_api::App;
+use humanchat_api::{
+    App,
+    server::{Caps, Server, Timeouts},
+};
 use humanchat_domain::{
     Store,
     clock::Clock,
@@ -13,6 +16,7 @@ use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, tungstenite};
+use tokio_util::sync::CancellationToken;
 
 pub const PASSWORD: &str = "correct horse battery";
 
@@ -37,8 +41,19 @@ pub async fn api() -> Api {
 /// An api on a given database, clock and settings. Several on one database are several processes,
 /// as far as they can tell.
 pub async fn api_on(database: &TestDatabase, clock: Clock, settings: &[(&str, &str)]) -> Api {
-    rustls::crypto::ring::default_provider().install_default().ok();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    api_at(listener, database, clock, settings, (Timeouts::default(), Caps::default())).await
+}
+
+/// An api that listens where it is told to, and puts up with clients as told.
+pub async fn api_at(
+    listener: TcpListener,
+    database: &TestDatabase,
+    clock: Clock,
+    settings: &[(&str, &str)],
+    (timeouts, caps): (Timeouts, Caps),
+) -> Api {
+    rustls::crypto::ring::default_provider().install_default().ok();
     let address = listener.local_addr().unwrap();
     let public_url = format!("http://{address}");
     let mut all = vec![("PUBLIC_URL", public_url.as_str())];
@@ -46,8 +61,8 @@ pub async fn api_on(database: &TestDatabase, clock: Clock, settings: &[(&str, &s
     let store = database.store_with(clock, &all);
     let app = App::start(store.clone()).unwrap();
     let router = humanchat_api::router(app.clone()).unwrap();
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    tokio::spawn(async move { axum::serve(listener, service).await.unwrap() });
+    let server = Server { router, timeouts, caps };
+    tokio::spawn(server.serve(listener, CancellationToken::new()));
     Api { address, store, app: Some(app), http: reqwest::Client::new() }
 }
 

@@ -60,6 +60,10 @@ impl Program {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Asks the program to end.
     pub fn terminate(&self) {
         processes::signal(self.child.id(), Signal::SIGTERM).unwrap();

@@ -11,6 +11,7 @@ use tokio::{
 
 use super::stage::{Program, Stage};
 use crate::{
+    raw::Wire,
     scene::eventually,
     support::{Api, PASSWORD},
 };
@@ -77,6 +78,28 @@ async fn told_to_stop_it_ends_what_it_began_and_says_goodbye() {
     let login = json!({"email": "eve@example.com", "password": PASSWORD});
     there.anonymous(Method::POST, "/api/auth/login", Some(login)).await.ok(200);
     watcher.quiet().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn told_to_stop_it_hears_heads_to_their_end_and_waits_for_nobody_idle() {
+    let stage = Stage::with(&[]).await;
+    let (mut stopping, api) = stage.api(&[]).await;
+    let mut idle = Wire::open(&api).await;
+    idle.write(b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    idle.next().await.ok(200);
+    let mut half = Wire::open(&api).await;
+    half.write(b"GET /health/live HTTP/1.1\r\n").await;
+    // Both have been read: what comes after them is answered.
+    for _ in 0..2 {
+        api.anonymous(Method::GET, "/health/live", None).await.ok(200);
+    }
+    stopping.terminate();
+    is_gone(&api).await;
+    assert_eq!(idle.rest().await, b"");
+    assert_eq!(stopping.status(), None, "a request is still coming");
+    half.write(b"Host: a\r\n\r\n").await;
+    half.answer().await.ok(200);
+    assert_eq!(stopping.ended().await.code(), Some(0), "{}", stopping.log());
 }
 
 #[tokio::test]
