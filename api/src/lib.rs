@@ -19,6 +19,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::SwaggerUi;
 
 mod auth;
+mod batch;
 mod conversations;
 mod docs;
 mod edge;
@@ -28,6 +29,8 @@ mod pages;
 mod realtime;
 mod sessions;
 mod users;
+
+pub use realtime::Pulse;
 
 use edge::{caller::Authorities, error::ApiError, layers};
 
@@ -45,8 +48,17 @@ impl App {
     /// # Errors
     /// When the bus can't be listened to.
     pub fn start(store: Store) -> anyhow::Result<Self> {
+        Self::start_with(store, Pulse::default())
+    }
+
+    /// The same, with sockets that go by another pulse.
+    ///
+    /// # Errors
+    /// When the bus can't be listened to.
+    pub fn start_with(store: Store, pulse: Pulse) -> anyhow::Result<Self> {
         tokio::task::spawn_blocking(humanchat_domain::auth::warm_up);
-        Ok(Self { hub: realtime::Hub::start(store.clone())?, authorities: Authorities::default(), store })
+        let hub = realtime::Hub::start(store.clone(), pulse)?;
+        Ok(Self { hub, authorities: Authorities::start(store.clone()), store })
     }
 
     /// Closes all sockets and tells others that their users are gone.

@@ -12,6 +12,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
+use crate::batch::Unreadable;
+
 /// What a client is told when something did not happen.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub(crate) struct ErrorBody {
@@ -73,8 +75,12 @@ impl ApiError {
     }
 
     pub(crate) fn unavailable(message: &str) -> Self {
+        Self::unavailable_for(message, 1)
+    }
+
+    pub(crate) fn unavailable_for(message: &str, retry_after_secs: u32) -> Self {
         let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable", message);
-        error.retry_after_secs = Some(1);
+        error.retry_after_secs = Some(retry_after_secs);
         error
     }
 
@@ -93,6 +99,11 @@ impl ApiError {
 
     pub(crate) fn message(&self) -> &str {
         &self.body.error.message
+    }
+
+    #[cfg(test)]
+    pub(crate) fn retry_after_secs(&self) -> Option<u32> {
+        self.retry_after_secs
     }
 
     pub(crate) fn body(&self) -> &ErrorBody {
@@ -162,6 +173,12 @@ impl From<Error> for ApiError {
         }
         tracing::error!(error = chain, "a request failed");
         Self::internal()
+    }
+}
+
+impl From<Unreadable> for ApiError {
+    fn from(_: Unreadable) -> Self {
+        Self::unavailable("the service is not available right now")
     }
 }
 

@@ -10,14 +10,21 @@ use axum::{
     },
     response::{IntoResponse, Response},
 };
-use humanchat_domain::{auth, event::Channel, id::UserId};
+use humanchat_domain::{
+    auth,
+    event::Channel,
+    id::{LoginId, UserId},
+};
 use serde::Deserialize;
 use serde_json::json;
 use url::Url;
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::socket::{self, MAX_FRAME, Opening};
+use super::{
+    gate::Admission,
+    socket::{self, Opening},
+};
 use crate::{
     App,
     edge::{
@@ -43,8 +50,17 @@ struct DoorParams {
 /// A request to open a socket, from a caller who may.
 struct Door {
     upgrade: WebSocketUpgrade,
+    admission: Admission,
     caller: Caller,
     tab: Option<String>,
+}
+
+/// What opens a door.
+enum Key {
+    /// A good access token of this login.
+    Login(LoginId),
+    /// Perhaps a ticket.
+    Ticket(String),
 }
 
 impl FromRequestParts<App> for Door {
@@ -55,11 +71,11 @@ impl FromRequestParts<App> for Door {
         let Params(params) = Params::<DoorParams>::from_request_parts(parts, app).await?;
         let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(bearer);
         let token = params.token.as_deref().or(header).ok_or_else(ApiError::unauthenticated)?;
-        let caller = if token.contains('.') {
-            app.authenticate(token).await?
+        // What can be refused at once doesn't wait in line.
+        let key = if token.contains('.') {
+            Key::Login(app.store.verify_token(token)?.login_id)
         } else {
-            let login_id = auth::use_ticket(&app.store, token).await?.ok_or_else(ApiError::unauthenticated)?;
-            app.caller_of(login_id).await?
+            Key::Ticket(token.to_owned())
         };
         if params.tab.as_ref().is_some_and(|tab| tab.len() > 128) {
             return Err(ApiError::malformed("tab must have at most 128 bytes"));
@@ -67,8 +83,19 @@ impl FromRequestParts<App> for Door {
         let upgrade = WebSocketUpgrade::from_request_parts(parts, app)
             .await
             .map_err(|error: WebSocketUpgradeRejection| ApiError::malformed(error.body_text()))?;
-        Ok(Self { upgrade, caller, tab: params.tab })
+        let admission = app.hub.gate().admit().await?;
+        let login_id = match key {
+            Key::Login(login_id) => login_id,
+            Key::Ticket(ticket) => use_ticket(app, &ticket).await?,
+        };
+        let caller = app.caller_of(login_id).await?;
+        Ok(Self { upgrade, admission, caller, tab: params.tab })
     }
+}
+
+async fn use_ticket(app: &App, ticket: &str) -> Result<LoginId, ApiError> {
+    let _turn = app.hub.gate().turn().await;
+    auth::use_ticket(&app.store, ticket).await?.ok_or_else(ApiError::unauthenticated)
 }
 
 /// Browsers say where a page came from; pages from elsewhere are refused. Other clients say nothing.
@@ -87,12 +114,10 @@ fn check_origin(headers: &HeaderMap, app: &App) -> Result<(), ApiError> {
 
 impl Door {
     fn open(self, app: &App, channel: Option<Channel>) -> Response {
-        let Self { upgrade, caller, tab } = self;
+        let Self { upgrade, admission, caller, tab } = self;
         let hub = app.hub.clone();
-        let opening = Opening { caller, tab, channel };
-        upgrade
-            .max_message_size(MAX_FRAME)
-            .max_frame_size(MAX_FRAME)
+        let opening = Opening { admission, caller, tab, channel };
+        socket::bounded(upgrade)
             .on_upgrade(move |stream| hub.tasks().clone().track_future(socket::serve(stream, hub, opening)))
     }
 }

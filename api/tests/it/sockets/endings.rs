@@ -40,6 +40,7 @@ async fn a_stop_closes_sockets_with_1012_and_takes_people_offline() {
     let (ada, ben) = (apis[0].register("Ada").await, apis[1].register("Ben").await);
     let mut watcher = ben.socket("/ws").await;
     watcher.subscribe(&format!("status:{}", ada.id)).await;
+    assert_eq!(watcher.next().await["payload"]["is_online"], false);
     let mut sockets = Vec::new();
     for _ in 0..20 {
         sockets.push(ada.socket("/ws").await);

@@ -65,6 +65,13 @@ impl Program {
         processes::signal(self.child.id(), Signal::SIGTERM).unwrap();
     }
 
+    /// How many bytes of memory it takes.
+    pub fn memory(&self) -> usize {
+        let sizes = fs::read_to_string(format!("/proc/{}/statm", self.child.id())).unwrap();
+        let pages: usize = sizes.split(' ').nth(1).unwrap().parse().unwrap();
+        pages * 4096
+    }
+
     /// Ends it as a crash would.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
