@@ -1,10 +1,15 @@
 //! Many questions, one query: whoever asks while a query is under way shares the next one. However
 //! many ask at once, they take one connection to the database, and are answered in order.
 
-use std::{collections::HashMap, hash::Hash};
+use std::{
+    collections::{HashMap, HashSet},
+    hash::Hash,
+};
 
 use humanchat_domain::error::Result;
 use tokio::sync::{mpsc, oneshot};
+
+use crate::edge::error::chain;
 
 /// Questions answered by one query.
 const BATCH: usize = 500;
@@ -39,7 +44,7 @@ where
                 if keys.is_empty() {
                     continue;
                 }
-                let mut seen = std::collections::HashSet::with_capacity(keys.len());
+                let mut seen = HashSet::with_capacity(keys.len());
                 keys.retain(|key| seen.insert(*key));
                 match read(keys).await {
                     Ok(values) => {
@@ -48,7 +53,7 @@ where
                         }
                     }
                     Err(error) => {
-                        tracing::warn!(%error, count = batch.len(), "{what} could not be read");
+                        tracing::warn!(error = chain(&error), count = batch.len(), "{what} could not be read");
                         batch.clear();
                     }
                 }

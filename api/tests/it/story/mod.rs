@@ -6,7 +6,7 @@ mod database;
 mod mail;
 mod outages;
 mod smtp;
-mod stage;
+pub mod stage;
 mod stops;
 mod storm;
 
