@@ -7,7 +7,7 @@ use humanchat_api::{App, Pulse};
 use humanchat_domain::{
     Store,
     clock::Clock,
-    testing::{TestDatabase, noon},
+    testing::{SignedIn, TestDatabase, noon},
 };
 use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
@@ -141,6 +141,12 @@ impl<'a> Person<'a> {
             token: text(&auth["token"]),
             refresh_token: text(&auth["refreshToken"]),
         }
+    }
+
+    /// Somebody who was signed in behind the curtain.
+    pub fn signed_in(api: &'a Api, person: &SignedIn) -> Self {
+        let (email, refresh_token) = (String::new(), String::new());
+        Self { api, id: person.user_id.to_string(), email, token: person.token.clone(), refresh_token }
     }
 
     /// The same person at another api process.

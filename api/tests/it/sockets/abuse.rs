@@ -21,7 +21,7 @@ use super::{opening, refusal};
 use crate::{
     scene::text,
     story::stage::Stage,
-    support::{Socket, api},
+    support::{Person, Socket, api},
 };
 
 const MIB: usize = 1024 * 1024;
@@ -86,7 +86,8 @@ async fn messages_without_end_take_little_memory() {
     const SOCKETS: usize = 100;
     let stage = Stage::new().await;
     let (program, api) = stage.api(&[]).await;
-    let ada = api.register("Ada").await;
+    let people = sign_in_many(&stage.store, 1).await;
+    let ada = Person::signed_in(&api, &people[0]);
     let mut other = ada.socket("/ws").await;
     let mut sockets = join_all((0..SOCKETS).map(|_| ada.socket("/ws"))).await;
     let before = program.memory();
@@ -110,39 +111,36 @@ async fn messages_without_end_take_little_memory() {
     }
 }
 
+/// Sends so many messages without waiting for an answer.
+async fn flood(socket: &mut Socket, messages: impl Iterator<Item = Message>) {
+    for message in messages {
+        socket.stream.feed(message).await.unwrap();
+    }
+    socket.stream.flush().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_says_too_much_is_read_slowly_and_harms_nobody() {
     const FRAMES: usize = 10_000;
     let stage = Stage::new().await;
     let (program, api) = stage.api(&[]).await;
-    let (ada, ben) = (api.register("Ada").await, api.register("Ben").await);
-    let conversation = ada.conversation_with(&ben).await;
     let people = sign_in_many(&stage.store, 200).await;
-    let subscribe = |n: usize| json!({"type": "subscribe", "channel": format!("status:{}", people[n % 200].user_id)});
-    let typing = json!({"type": "typing", "payload": {"conversationId": conversation}});
+    let (ada, ben) = (Person::signed_in(&api, &people[0]), Person::signed_in(&api, &people[1]));
+    let conversation = ada.conversation_with(&ben).await;
+    let status = |n: usize| format!("status:{}", people[n % people.len()].user_id);
+    let subscribe = |n| json!({"type": "subscribe", "channel": status(n)}).to_string();
+    let typing = |_| json!({"type": "typing", "payload": {"conversationId": conversation}}).to_string();
     let mut other = ben.socket("/ws").await;
     let before = program.memory();
     let began = Instant::now();
-    let floods: [(&str, &dyn Fn(usize) -> String); 4] = [
-        ("subscribe", &|n| subscribe(n).to_string()),
-        ("ping", &|_| r#"{"type":"ping"}"#.to_owned()),
-        ("typing", &|_| typing.to_string()),
-        ("garbage", &|_| "x".to_owned()),
-    ];
     let mut sockets = Vec::new();
-    for (_, text) in &floods {
+    for text in [&subscribe as &dyn Fn(usize) -> String, &|_| r#"{"type":"ping"}"#.into(), &typing, &|_| "x".into()] {
         let mut socket = ada.socket("/ws").await;
-        for n in 0..FRAMES {
-            socket.stream.feed(Message::text(text(n))).await.unwrap();
-        }
-        socket.stream.flush().await.unwrap();
+        flood(&mut socket, (0..FRAMES).map(|n| Message::text(text(n)))).await;
         sockets.push(socket);
     }
-    let mut pings = ada.socket("/ws").await;
-    for _ in 0..FRAMES {
-        pings.stream.feed(Message::Ping("?".into())).await.unwrap();
-    }
-    pings.stream.flush().await.unwrap();
+    let mut pinging = ada.socket("/ws").await;
+    flood(&mut pinging, (0..FRAMES).map(|_| Message::Ping("?".into()))).await;
     let mut slowest = Duration::ZERO;
     for _ in 0..20 {
         slowest = slowest.max(other.round_trip().await);

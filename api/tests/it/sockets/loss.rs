@@ -293,7 +293,7 @@ fn setting(name: &str) -> Option<u64> {
 
 #[test]
 fn who_only_listens_knows_what_a_fetch_would_tell() {
-    let seed = setting("LOSS_SEED").unwrap_or_else(|| rand::random());
+    let seed = setting("LOSS_SEED").unwrap_or_else(rand::random);
     println!("LOSS_SEED={seed}");
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());

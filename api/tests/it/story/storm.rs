@@ -79,8 +79,8 @@ async fn a_storm_of_sockets_is_taken_in_and_requests_go_on() {
     let stage = Stage::new().await;
     let (program, api) = stage.api(&[("DATABASE_POOL", &POOL.to_string())]).await;
     api.has_redis().await;
-    let asker = api.register("Ada").await;
-    let people = sign_in_many(&stage.store, sockets()).await;
+    let mut people = sign_in_many(&stage.store, sockets() + 1).await;
+    let asker = Person::signed_in(&api, &people.pop().unwrap());
     let idle = program.memory();
     let stop = CancellationToken::new();
     let (told_off, began) = (AtomicUsize::new(0), Instant::now());
