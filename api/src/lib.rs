@@ -30,7 +30,7 @@ mod realtime;
 mod sessions;
 mod users;
 
-pub use realtime::Pulse;
+pub use realtime::SocketLimits;
 
 use edge::{caller::Authorities, error::ApiError, layers};
 
@@ -48,16 +48,16 @@ impl App {
     /// # Errors
     /// When the bus can't be listened to.
     pub fn start(store: Store) -> anyhow::Result<Self> {
-        Self::start_with(store, Pulse::default())
+        Self::start_with(store, SocketLimits::default())
     }
 
-    /// The same, with sockets that go by another pulse.
+    /// The same, with sockets that are held to other limits.
     ///
     /// # Errors
     /// When the bus can't be listened to.
-    pub fn start_with(store: Store, pulse: Pulse) -> anyhow::Result<Self> {
+    pub fn start_with(store: Store, limits: SocketLimits) -> anyhow::Result<Self> {
         tokio::task::spawn_blocking(humanchat_domain::auth::warm_up);
-        let hub = realtime::Hub::start(store.clone(), pulse)?;
+        let hub = realtime::Hub::start(store.clone(), limits)?;
         Ok(Self { hub, authorities: Authorities::start(store.clone()), store })
     }
 

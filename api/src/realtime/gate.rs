@@ -5,27 +5,15 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
+use super::SocketLimits;
 use crate::edge::error::ApiError;
 
 /// When those who are turned away are told to come back: not all at once.
 const COME_BACK_SECS: std::ops::RangeInclusive<u32> = 2..=12;
 
-/// How many the gate lets in.
-#[derive(Debug, Clone, Copy)]
-struct Limits {
-    /// Sockets that are being opened at the same time, in the order in which they came.
-    opening: usize,
-    /// Requests that may wait for their socket to be opened.
-    line: usize,
-    /// How long one of them may wait.
-    longest_wait: Duration,
-}
-
-const LIMITS: Limits = Limits { opening: 256, line: 10_000, longest_wait: Duration::from_secs(10) };
-
 #[derive(Debug)]
 pub(super) struct Gate {
-    limits: Limits,
+    longest_wait: Duration,
     openings: Arc<Semaphore>,
     line: Semaphore,
     turns: Semaphore,
@@ -37,14 +25,10 @@ pub(super) struct Admission(#[expect(dead_code, reason = "held for its drop")] O
 
 impl Gate {
     /// A gate to a pool of so many connections: half of them are left to requests.
-    pub(super) fn new(pool: u32) -> Self {
-        Self::with(pool, LIMITS)
-    }
-
-    fn with(pool: u32, limits: Limits) -> Self {
+    pub(super) fn new(pool: u32, limits: SocketLimits) -> Self {
         let turns = usize::try_from(pool / 2).unwrap_or(1).max(1);
         Self {
-            limits,
+            longest_wait: limits.longest_wait,
             openings: Arc::new(Semaphore::new(limits.opening)),
             line: Semaphore::new(limits.line),
             turns: Semaphore::new(turns),
@@ -56,15 +40,12 @@ impl Gate {
     /// # Errors
     /// `service_unavailable` for those who would wait too long.
     pub(super) async fn admit(&self) -> Result<Admission, ApiError> {
-        let opening = Arc::clone(&self.openings);
-        let place = self.line.try_acquire();
-        let admitted = match place {
-            Ok(_) => {
-                tokio::time::timeout(self.limits.longest_wait, opening.acquire_owned()).await.ok().and_then(Result::ok)
-            }
-            Err(_) => None,
+        let admitted = async {
+            let _place = self.line.try_acquire().ok()?;
+            let opening = Arc::clone(&self.openings).acquire_owned();
+            tokio::time::timeout(self.longest_wait, opening).await.ok()?.ok()
         };
-        admitted.map(Admission).ok_or_else(|| {
+        admitted.await.map(Admission).ok_or_else(|| {
             ApiError::unavailable_for("too many sockets are being opened right now", rand::random_range(COME_BACK_SECS))
         })
     }
@@ -84,11 +65,14 @@ mod tests {
 
     use super::*;
 
-    const SMALL: Limits = Limits { opening: 2, line: 30, longest_wait: Duration::from_millis(50) };
+    fn small(longest_wait: Duration) -> Gate {
+        Gate::new(2, SocketLimits { opening: 2, line: 30, longest_wait, ..SocketLimits::default() })
+    }
 
     #[tokio::test]
     async fn who_would_wait_too_long_is_told_when_to_come_back() {
-        let gate = Gate::with(2, SMALL);
+        let longest_wait = Duration::from_millis(50);
+        let gate = small(longest_wait);
         let _opening = join_all([gate.admit(), gate.admit()]).await;
         let began = Instant::now();
         let mut waits = HashSet::new();
@@ -97,13 +81,13 @@ mod tests {
             assert_eq!(refused.code(), "service_unavailable");
             waits.insert(refused.retry_after_secs());
         }
-        assert!(began.elapsed() >= SMALL.longest_wait);
+        assert!(began.elapsed() >= longest_wait);
         assert!(waits.len() > 3, "they don't come back together: {waits:?}");
     }
 
     #[tokio::test]
     async fn nobody_waits_beyond_the_line_and_the_others_are_let_in_as_they_came() {
-        let gate = Gate::with(2, Limits { longest_wait: Duration::from_secs(10), ..SMALL });
+        let gate = small(Duration::from_secs(10));
         let opening = join_all([gate.admit(), gate.admit()]).await;
         let mut line: Vec<_> = (0..30).map(|_| Box::pin(gate.admit())).collect();
         for waiting in &mut line {

@@ -25,7 +25,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use super::{
-    Pulse, bells,
+    SocketLimits, bells,
     gate::Gate,
     outbox::{Outbox, code},
     presence::Presence,
@@ -48,7 +48,7 @@ pub(crate) struct Hub(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     store: Store,
-    pulse: Pulse,
+    limits: SocketLimits,
     wishes: Wishes,
     gate: Gate,
     standings: Batch<Wish, Standing>,
@@ -96,15 +96,15 @@ pub(super) struct Seat {
 
 impl Hub {
     /// Starts the hub's tasks.
-    pub(crate) fn start(store: Store, pulse: Pulse) -> anyhow::Result<Self> {
+    pub(crate) fn start(store: Store, limits: SocketLimits) -> anyhow::Result<Self> {
         let listener = store.bus().listen()?;
         let presence = Presence::start(store.clone());
         let (statuses, looks) = Statuses::new();
         let reader = store.clone();
         let hub = Self(Arc::new(Inner {
-            pulse,
+            limits,
             wishes: listener.wishes(),
-            gate: Gate::new(store.settings().database_pool),
+            gate: Gate::new(store.settings().database_pool, limits),
             standings: Batch::start("where channels stand", move |wishes| {
                 let store = reader.clone();
                 async move { realtime::standings(&store, &wishes).await }
@@ -128,8 +128,8 @@ impl Hub {
         &self.0.store
     }
 
-    pub(super) fn pulse(&self) -> Pulse {
-        self.0.pulse
+    pub(super) fn limits(&self) -> SocketLimits {
+        self.0.limits
     }
 
     pub(super) fn gate(&self) -> &Gate {

@@ -9,6 +9,7 @@
 mod bells;
 mod gate;
 mod hub;
+mod limits;
 mod outbox;
 mod presence;
 mod protocol;
@@ -20,5 +21,5 @@ mod statuses;
 mod topic;
 
 pub(crate) use hub::Hub;
+pub use limits::SocketLimits;
 pub(crate) use routes::routes;
-pub use socket::Pulse;

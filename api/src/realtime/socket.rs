@@ -38,21 +38,6 @@ const LINGER: Duration = Duration::from_secs(1);
 /// How many bytes are written before they are flushed.
 const FLUSH_AT: usize = 64 * 1024;
 
-/// How a socket notices that its client is gone without a word.
-#[derive(Debug, Clone, Copy)]
-pub struct Pulse {
-    /// How often the client is asked.
-    pub ping_every: Duration,
-    /// How long nothing may be heard.
-    pub silence: Duration,
-}
-
-impl Default for Pulse {
-    fn default() -> Self {
-        Self { ping_every: Duration::from_secs(25), silence: Duration::from_mins(1) }
-    }
-}
-
 /// Keeps what a client may send, and what the socket keeps for it, small.
 pub(super) fn bounded(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
     upgrade
@@ -100,17 +85,17 @@ impl LastHeard {
 pub(super) async fn serve(socket: WebSocket, hub: super::Hub, opening: Opening) {
     let (mut sink, mut stream) = socket.split();
     let (outbox, frames) = Outbox::new(opening.caller.user_id);
-    let (heard, pulse) = (LastHeard::new(), hub.pulse());
+    let (heard, limits) = (LastHeard::new(), hub.limits());
     let reader = async {
         let mut session = Box::pin(begin(opening, hub, &outbox, &heard)).await;
         session.read(&mut stream).await
     };
     let end = tokio::select! {
         end = reader => end,
-        () = write(&mut sink, &outbox, frames, pulse.ping_every) => None,
+        () = write(&mut sink, &outbox, frames, limits.ping_every) => None,
         code = outbox.ended() => Some(code),
         // Apart from the writer, which waits without end for a client that is gone without a word.
-        () = heard.silence(pulse.silence) => Some(code::SILENT),
+        () = heard.silence(limits.silence) => Some(code::SILENT),
     };
     if let Some(code) = end {
         tokio::time::timeout(GOODBYE, say_goodbye(code, sink, stream)).await.ok();

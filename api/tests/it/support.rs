@@ -3,7 +3,7 @@
 use std::{fmt, net::SocketAddr, time::Duration};
 
 use futures_util::{SinkExt, StreamExt};
-use humanchat_api::{App, Pulse};
+use humanchat_api::{App, SocketLimits};
 use humanchat_domain::{
     Store,
     clock::Clock,
@@ -37,11 +37,11 @@ pub async fn api() -> Api {
 /// An api on a given database, clock and settings. Several on one database are several processes,
 /// as far as they can tell.
 pub async fn api_on(database: &TestDatabase, clock: Clock, settings: &[(&str, &str)]) -> Api {
-    api_with(database, clock, settings, Pulse::default()).await
+    api_with(database, clock, settings, SocketLimits::default()).await
 }
 
-/// The same, with sockets that go by another pulse.
-pub async fn api_with(database: &TestDatabase, clock: Clock, settings: &[(&str, &str)], pulse: Pulse) -> Api {
+/// The same, with sockets that are held to other limits.
+pub async fn api_with(database: &TestDatabase, clock: Clock, settings: &[(&str, &str)], limits: SocketLimits) -> Api {
     rustls::crypto::ring::default_provider().install_default().ok();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -49,7 +49,7 @@ pub async fn api_with(database: &TestDatabase, clock: Clock, settings: &[(&str, 
     let mut all = vec![("PUBLIC_URL", public_url.as_str())];
     all.extend_from_slice(settings);
     let store = database.store_with(clock, &all);
-    let app = App::start_with(store.clone(), pulse).unwrap();
+    let app = App::start_with(store.clone(), limits).unwrap();
     let router = humanchat_api::router(app.clone()).unwrap();
     tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
     Api { address, store, app: Some(app), http: reqwest::Client::new() }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::{StreamExt, future::join_all};
-use humanchat_api::Pulse;
+use humanchat_api::SocketLimits;
 use humanchat_domain::{
     auth::Role,
     clock::Clock,
@@ -128,8 +128,8 @@ async fn who_no_longer_takes_part_hears_no_more() {
 #[tokio::test]
 async fn a_client_of_which_nothing_is_heard_is_closed_with_4009() {
     const SILENCE: Duration = Duration::from_millis(800);
-    let pulse = Pulse { ping_every: Duration::from_millis(200), silence: SILENCE };
-    let api = api_with(&TestDatabase::create().await, Clock::manual(noon()), &[], pulse).await;
+    let limits = SocketLimits { ping_every: Duration::from_millis(200), silence: SILENCE, ..SocketLimits::default() };
+    let api = api_with(&TestDatabase::create().await, Clock::manual(noon()), &[], limits).await;
     let ada = api.register("Ada").await;
     let (mut answering, mut silent) = (ada.socket("/ws").await, ada.socket("/ws").await);
     let mut pings = 0;
