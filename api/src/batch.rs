@@ -6,7 +6,7 @@ use std::{
     hash::Hash,
 };
 
-use humanchat_domain::error::Result;
+use humanchat_domain::error::{Error, Result};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::edge::error::chain;
@@ -32,7 +32,7 @@ where
     /// Starts the task that asks; `read` finds the values of those keys that have one.
     pub(crate) fn start<F>(what: &'static str, read: impl Fn(Vec<K>) -> F + Send + 'static) -> Self
     where
-        F: Future<Output = Result<HashMap<K, V>>> + Send,
+        F: Future<Output = Result<HashMap<K, V>>> + Send + 'static,
     {
         let (questions, mut asked) = mpsc::unbounded_channel::<(K, oneshot::Sender<Option<V>>)>();
         tokio::spawn(async move {
@@ -46,7 +46,9 @@ where
                 }
                 let mut seen = HashSet::with_capacity(keys.len());
                 keys.retain(|key| seen.insert(*key));
-                match read(keys).await {
+                // In a task of its own, so that even a panic fails no more than these questions.
+                let values = tokio::spawn(read(keys)).await.unwrap_or(Err(Error::Internal("a query panicked")));
+                match values {
                     Ok(values) => {
                         for (key, answer) in batch.drain(..) {
                             answer.send(values.get(&key).cloned()).ok();

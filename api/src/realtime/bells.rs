@@ -16,7 +16,7 @@ use humanchat_domain::{
 
 use super::{
     Hub,
-    outbox::{PAGE, code},
+    outbox::PAGE,
     topic::{Heard, Topic},
 };
 
@@ -30,7 +30,7 @@ pub(super) async fn hear(hub: Hub, mut listener: Listener) {
     while let Some(signal) = listener.next().await {
         match signal {
             Signal::Frame(frame) => deliver(&hub, &frame),
-            Signal::TabOpened(tab) => hub.close_where(code::REPLACED, |member| member.is_replaced_by(&tab)),
+            Signal::TabOpened(tab) => hub.replace_tab(&tab),
             // On their own, so that a slow database doesn't keep bells from ringing.
             Signal::Heard(channels) => {
                 for topic in channels.iter().filter_map(|channel| hub.topic(*channel)) {

@@ -15,7 +15,6 @@ use std::{
 use axum::extract::ws::CloseCode;
 use humanchat_domain::{
     Store,
-    auth::Role,
     bus::{TabOpened, Wishes},
     event::Channel,
     id::{LoginId, UserId},
@@ -27,6 +26,7 @@ use uuid::Uuid;
 use super::{
     SocketLimits, bells,
     gate::Gate,
+    members::{Member, Members},
     outbox::{Outbox, code},
     presence::Presence,
     review,
@@ -54,28 +54,10 @@ struct Inner {
     standings: Batch<Wish, Standing>,
     statuses: Statuses,
     topics: Mutex<HashMap<Channel, Arc<Topic>>>,
-    sockets: Mutex<HashMap<SocketId, Member>>,
+    members: Mutex<Members>,
     next_id: AtomicU64,
     presence: Presence,
     tasks: TaskTracker,
-}
-
-/// A socket, as the hub knows it.
-#[derive(Debug)]
-pub(super) struct Member {
-    pub user_id: UserId,
-    pub login_id: LoginId,
-    pub role: Role,
-    /// The browser tab, if it has a name, and the socket's own, which grows with time.
-    tab: Option<(String, Uuid)>,
-    outbox: Outbox,
-}
-
-impl Member {
-    pub(super) fn is_replaced_by(&self, other: &TabOpened) -> bool {
-        self.user_id == other.user_id
-            && self.tab.as_ref().is_some_and(|(tab, socket)| *tab == other.tab && *socket < other.socket)
-    }
 }
 
 /// A topic held open for a socket that is about to listen, also where the socket ends meanwhile.
@@ -111,7 +93,7 @@ impl Hub {
             }),
             statuses,
             topics: Mutex::default(),
-            sockets: Mutex::default(),
+            members: Mutex::default(),
             next_id: AtomicU64::new(1),
             presence,
             tasks: TaskTracker::new(),
@@ -168,17 +150,14 @@ impl Hub {
         let Caller { user_id, login_id, role } = caller;
         let id = self.0.next_id.fetch_add(1, Ordering::Relaxed);
         {
-            let mut sockets = self.sockets();
-            let socket = Uuid::now_v7();
-            if let Some(tab) = &tab {
-                let opened = TabOpened { user_id, tab: tab.clone(), socket };
-                for member in sockets.values().filter(|member| member.is_replaced_by(&opened)) {
-                    member.outbox.close(code::REPLACED);
-                }
-                self.store().bus().tell_tab(opened);
+            // All under one lock: of sockets that a tab opens at once, the one that is named last stays.
+            let mut members = self.members();
+            let tab = tab.map(|tab| TabOpened { user_id, tab, socket: Uuid::now_v7() });
+            if let Some(opened) = &tab {
+                members.replace_tab(opened);
+                self.store().bus().tell_tab(opened.clone());
             }
-            let tab = tab.map(|tab| (tab, socket));
-            sockets.insert(id, Member { user_id, login_id, role, tab, outbox: outbox.clone() });
+            members.insert(id, Member { user_id, login_id, role, tab, outbox: outbox.clone() });
         }
         // A stop closes whom it finds; whoever comes after that finds the stop.
         if self.0.tasks.is_closed() {
@@ -189,8 +168,8 @@ impl Hub {
         seat
     }
 
-    fn sockets(&self) -> MutexGuard<'_, HashMap<SocketId, Member>> {
-        self.0.sockets.lock().unwrap_or_else(PoisonError::into_inner)
+    fn members(&self) -> MutexGuard<'_, Members> {
+        self.0.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn topics(&self) -> MutexGuard<'_, HashMap<Channel, Arc<Topic>>> {
@@ -198,14 +177,19 @@ impl Hub {
     }
 
     pub(super) fn close_where(&self, code: CloseCode, chosen: impl Fn(&Member) -> bool) {
-        for member in self.sockets().values().filter(|member| chosen(member)) {
+        for member in self.members().all().filter(|member| chosen(member)) {
             member.outbox.close(code);
         }
     }
 
-    /// One thing of every socket.
-    pub(super) fn of_sockets<T>(&self, pick: impl Fn(&Member) -> T) -> Vec<T> {
-        self.sockets().values().map(pick).collect()
+    /// Closes what a tab had before its new socket.
+    pub(super) fn replace_tab(&self, opened: &TabOpened) {
+        self.members().replace_tab(opened);
+    }
+
+    /// The logins behind the sockets.
+    pub(super) fn logins(&self) -> HashSet<LoginId> {
+        self.members().all().map(|member| member.login_id).collect()
     }
 
     /// The channel's topic, where somebody listens or is about to.
@@ -286,7 +270,7 @@ impl Drop for Seat {
         for channel in std::mem::take(&mut self.channels) {
             self.leave(channel);
         }
-        if let Some(member) = self.hub.sockets().remove(&self.id) {
+        if let Some(member) = self.hub.members().remove(self.id) {
             self.hub.0.presence.went(member.user_id);
         }
     }

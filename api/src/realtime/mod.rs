@@ -1,6 +1,6 @@
 //! Sockets: who is connected, what they listen to, and how they are told.
 //!
-//! [`hub`] keeps sockets and topics; [`bells`] tells topics what happened, and reads what a bell
+//! [`hub`] keeps sockets ([`members`]) and topics; [`bells`] tells topics what happened, and reads what a bell
 //! failed to tell; [`statuses`] looks where people stand; [`review`] ends what may no longer be.
 //! [`gate`] keeps sockets from taking the whole database. [`socket`] is one connection, [`session`]
 //! what its client asks for, [`outbox`] what waits for it; [`presence`] tells the database who is
@@ -10,6 +10,7 @@ mod bells;
 mod gate;
 mod hub;
 mod limits;
+mod members;
 mod outbox;
 mod presence;
 mod protocol;

@@ -1,10 +1,7 @@
 //! Ends what may no longer be: sockets whose login ended, whose user was suspended or has another
 //! role, and subscriptions of people who no longer take part in a conversation.
 
-use std::{
-    collections::{HashMap, HashSet},
-    time::Duration,
-};
+use std::{collections::HashMap, time::Duration};
 
 use humanchat_domain::{auth, error::Result, event::Channel, realtime};
 
@@ -28,14 +25,13 @@ pub(super) async fn review_sockets(hub: Hub) {
 }
 
 async fn review_logins(hub: &Hub) -> Result<()> {
-    let logins: HashSet<_> = hub.of_sockets(|member| member.login_id).into_iter().collect();
-    if logins.is_empty() {
+    let asked = hub.logins();
+    if asked.is_empty() {
         return Ok(());
     }
-    let logins: Vec<_> = logins.into_iter().collect();
+    let logins: Vec<_> = asked.iter().copied().collect();
     let living: HashMap<_, _> = auth::authorities(hub.store(), &logins).await?.into_iter().collect();
     // Whoever came meanwhile was not asked about.
-    let asked: HashSet<_> = logins.into_iter().collect();
     hub.close_where(code::LOGGED_OUT, |member| {
         asked.contains(&member.login_id) && !living.contains_key(&member.login_id)
     });

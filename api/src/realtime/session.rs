@@ -123,6 +123,11 @@ impl Session {
     }
 
     pub(super) async fn subscribe(&mut self, channel: Channel, after: Option<i64>) {
+        if after.is_some_and(|after| after < 0) {
+            return self.refuse(&ApiError::malformed("after must not be negative"), Some(&channel.to_string()));
+        }
+        // Asking again starts over, so that a client can replay on the socket it has.
+        self.seat.leave(channel);
         if let Err(error) = self.try_subscribe(channel, after).await {
             self.seat.leave(channel);
             self.refuse(&error, Some(&channel.to_string()));
@@ -130,11 +135,6 @@ impl Session {
     }
 
     async fn try_subscribe(&mut self, channel: Channel, after: Option<i64>) -> Result<(), ApiError> {
-        if after.is_some_and(|after| after < 0) {
-            return Err(ApiError::malformed("after must not be negative"));
-        }
-        // Asking again starts over, so that a client can replay on the socket it has.
-        self.seat.leave(channel);
         if self.seat.channel_count() >= MAX_CHANNELS {
             return Err(ApiError::forbidden("a socket listens to at most 128 channels"));
         }

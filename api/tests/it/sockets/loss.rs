@@ -298,7 +298,7 @@ fn who_only_listens_knows_what_a_fetch_would_tell() {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let cases = setting("LOSS_CASES").and_then(|cases| cases.try_into().ok()).unwrap_or(2);
-    let config = Config { cases, max_shrink_iters: 24, failure_persistence: None, ..Config::default() };
+    let config = Config { cases, max_shrink_iters: 8, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let played = runner.run(&vec(step(), 20..50), |steps| {
