@@ -78,3 +78,45 @@ where
 /// The database did not answer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Unreadable;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    use futures_util::future::join_all;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_asks_meanwhile_shares_a_query() {
+        let queries = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&queries);
+        let halves = Batch::start("halves", move |keys: Vec<u32>| {
+            count.fetch_add(1, Ordering::SeqCst);
+            async move { Ok(keys.into_iter().filter(|key| key % 2 == 0).map(|key| (key, key / 2)).collect()) }
+        });
+        let answers = join_all((0..1000).map(|n| halves.ask(n % 400))).await;
+        for (answer, n) in answers.into_iter().zip(0..) {
+            let key = n % 400;
+            assert_eq!(answer.unwrap(), (key % 2 == 0).then_some(key / 2));
+        }
+        assert_eq!(queries.load(Ordering::SeqCst), 2, "500 at a time");
+    }
+
+    #[tokio::test]
+    async fn a_query_that_fails_or_panics_fails_alone() {
+        let same = Batch::start("the same", |keys: Vec<u32>| async move {
+            match keys[0] {
+                0 => Err(Error::Internal("no")),
+                1 => panic!("no"),
+                key => Ok(HashMap::from([(key, key)])),
+            }
+        });
+        assert!(same.ask(0).await.is_err());
+        assert!(same.ask(1).await.is_err());
+        assert_eq!(same.ask(2).await.unwrap(), Some(2));
+    }
+}
