@@ -36,7 +36,13 @@ use crate::edge::error::{ErrorBody, ErrorDetail};
         (name = "Requests", description = "Asking to talk"),
         (name = "Availability", description = "When hosts can be booked"),
         (name = "Sessions", description = "Live talks"),
-        (name = "Sockets", description = "Realtime: `subscribe` to `conversation:{id}`, `sessions:{userId}`, `status:{userId}`, `notifications:{userId}`"),
+        (name = "Sockets", description = "Realtime: `subscribe` to `conversation:{id}`, `sessions:{userId}`, `status:{userId}`, \
+            `notifications:{userId}`. On `status:{userId}` the first `status.changed` says how things stand. A client may say 200 \
+            frames at once and 50 a second after that; beyond, it is read more slowly. While too many sockets are being \
+            opened, a request waits up to ten seconds, then it is 503 with `Retry-After`. Closed with: 1002 (protocol), 1007 \
+            (not UTF-8), 1009 (over 64 KiB), 1012 (restarting: open another), 4001 (the tab has a newer socket), 4003 (the \
+            login ended), 4004 (the role changed: open another), 4008 (1 MiB waits for a client that doesn't read), 4009 \
+            (nothing heard for a minute)"),
         (name = "Operation", description = "Health"),
     )
 )]

@@ -21,6 +21,7 @@ use utoipa_swagger_ui::SwaggerUi;
 
 mod auth;
 mod availability;
+mod batch;
 mod conversations;
 mod docs;
 mod edge;
@@ -33,6 +34,8 @@ mod requests;
 pub mod server;
 mod sessions;
 mod users;
+
+pub use realtime::SocketLimits;
 
 use edge::{
     admission::{self, Admissions},
@@ -58,10 +61,18 @@ impl App {
     /// # Errors
     /// When the bus can't be listened to, or nothing can be measured.
     pub fn start(store: Store) -> anyhow::Result<Self> {
+        Self::start_with(store, SocketLimits::default())
+    }
+
+    /// The same, with sockets that are held to other limits.
+    ///
+    /// # Errors
+    /// When the bus can't be listened to.
+    pub fn start_with(store: Store, limits: SocketLimits) -> anyhow::Result<Self> {
         tokio::task::spawn_blocking(humanchat_domain::auth::warm_up);
         Ok(Self {
-            hub: realtime::Hub::start(store.clone())?,
-            authorities: Authorities::default(),
+            hub: realtime::Hub::start(store.clone(), limits)?,
+            authorities: Authorities::start(store.clone()),
             recorder: metrics::recorder()?,
             admissions: Admissions::new(store.settings().max_requests),
             store,

@@ -9,7 +9,17 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use url::Url;
 use uuid::Uuid;
 
-use crate::{Store, clock::Clock, config::Settings, id::UserId, users::DisplayMode};
+use crate::{
+    Store,
+    auth::Role,
+    bus::Frame,
+    clock::Clock,
+    config::Settings,
+    event::Channel,
+    id::{ConversationId, LoginId, UserId},
+    realtime,
+    users::DisplayMode,
+};
 
 const TEMPLATE: &str = "humanchat_template";
 
@@ -79,6 +89,91 @@ pub fn redis_url() -> Option<String> {
 /// A time to start manual clocks at: far from any daylight-saving night.
 pub fn noon() -> DateTime<Utc> {
     DateTime::from_timestamp(1_794_830_400, 0).unwrap_or_default()
+}
+
+/// All that is stored of a channel's events.
+///
+/// # Panics
+/// When the database fails.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub async fn events_of(store: &Store, channel: Channel) -> Vec<Frame> {
+    let mut frames: Vec<Frame> = Vec::new();
+    loop {
+        let after = frames.last().and_then(|frame| frame.seq).unwrap_or(0);
+        let events = realtime::events_after(store, channel, after, 1 << 20).await.expect("events can be read");
+        frames.extend(events.frames);
+        if !events.more {
+            return frames;
+        }
+    }
+}
+
+/// Somebody signed in.
+#[derive(Debug, Clone)]
+pub struct SignedIn {
+    /// Who.
+    pub user_id: UserId,
+    /// Their login.
+    pub login_id: LoginId,
+    /// An access token.
+    pub token: String,
+}
+
+/// Many people with a login each, made at once.
+///
+/// # Panics
+/// When the database fails.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub async fn sign_in_many(store: &Store, count: usize) -> Vec<SignedIn> {
+    let people: Vec<_> = (0..count).map(|_| (UserId::new(), LoginId::new())).collect();
+    let (users, logins): (Vec<_>, Vec<_>) = people.iter().map(|(user, login)| (user.0, login.0)).unzip();
+    let now = store.clock().now();
+    sqlx::query(
+        "with people as (
+           insert into users (id, name, email, email_verified, timezone, created_at, updated_at)
+           select id, 'Person', id || '@example.com', true, 'UTC', $3, $3 from unnest($1::uuid[]) as id
+         )
+         insert into logins (id, user_id, created_at)
+         select login, person, $3 from unnest($2::uuid[], $1::uuid[]) as l (login, person)",
+    )
+    .bind(users)
+    .bind(logins)
+    .bind(now)
+    .execute(store.pool())
+    .await
+    .expect("people can be made");
+    let sign = |(user_id, login_id)| {
+        let (token, _) = store.keys.sign(user_id, login_id, Role::User, now).expect("a token can be signed");
+        SignedIn { user_id, login_id, token }
+    };
+    people.into_iter().map(sign).collect()
+}
+
+/// How many connections there are to this database.
+///
+/// # Panics
+/// When the database fails.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub async fn connections(store: &Store) -> usize {
+    let count: i64 = sqlx::query_scalar("select count(*) from pg_stat_activity where datname = current_database()")
+        .fetch_one(store.pool())
+        .await
+        .expect("connections can be counted");
+    usize::try_from(count).unwrap_or_default()
+}
+
+/// Takes somebody out of a conversation, which no operation does.
+///
+/// # Panics
+/// When the database fails.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub async fn remove_participant(store: &Store, conversation: ConversationId, user: UserId) {
+    sqlx::query("delete from conversation_participants where conversation_id = $1 and user_id = $2")
+        .bind(conversation.0)
+        .bind(user.0)
+        .execute(store.pool())
+        .await
+        .expect("a participant can be removed");
 }
 
 /// What staff decide about a person.

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -13,18 +13,20 @@ use axum::{
 use humanchat_domain::{
     Store,
     auth::{self, Authority, Role},
-    error::Result,
     id::{LoginId, UserId},
     rate_limits::Subject,
 };
 
 use super::error::ApiError;
-use crate::App;
+use crate::{
+    App,
+    batch::{Batch, Unreadable},
+};
 
 /// How long a login's authority may be remembered: what was revoked ends within five seconds.
 const FRESH: Duration = Duration::from_secs(3);
 /// Beyond this many remembered logins, stale ones are thrown out.
-const CROWD: usize = 10_000;
+const CROWD: usize = 20_000;
 
 /// The signed-in user a request comes from.
 #[derive(Debug, Clone, Copy)]
@@ -73,26 +75,40 @@ impl App {
 
     /// The caller a living login stands for.
     pub(crate) async fn caller_of(&self, login_id: LoginId) -> Result<Caller, ApiError> {
-        let authority = self.authorities.of(&self.store, login_id).await?.ok_or_else(ApiError::unauthenticated)?;
+        let authority = self.authorities.of(login_id).await?.ok_or_else(ApiError::unauthenticated)?;
         Ok(Caller { user_id: authority.user_id, login_id, role: authority.role })
     }
 }
 
 /// Remembers for a moment what logins may do.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Authorities(Arc<Mutex<HashMap<LoginId, (Instant, Authority)>>>);
+#[derive(Debug, Clone)]
+pub(crate) struct Authorities {
+    known: Arc<Mutex<HashMap<LoginId, (Instant, Authority)>>>,
+    unknown: Batch<LoginId, Authority>,
+}
 
 impl Authorities {
-    async fn of(&self, store: &Store, login_id: LoginId) -> Result<Option<Authority>> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&login_id).copied();
-        if let Some((at, authority)) = known
+    pub(crate) fn start(store: Store) -> Self {
+        let unknown = Batch::start("what logins may do", move |logins| {
+            let store = store.clone();
+            async move { Ok(auth::authorities(&store, &logins).await?.into_iter().collect()) }
+        });
+        Self { known: Arc::default(), unknown }
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<LoginId, (Instant, Authority)>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn of(&self, login_id: LoginId) -> Result<Option<Authority>, Unreadable> {
+        if let Some((at, authority)) = self.known().get(&login_id).copied()
             && at.elapsed() < FRESH
         {
             return Ok(Some(authority));
         }
         let at = Instant::now();
-        let authority = auth::authorities(store, &[login_id]).await?.pop().map(|(_, authority)| authority);
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let authority = self.unknown.ask(login_id).await?;
+        let mut known = self.known();
         if known.len() >= CROWD {
             known.retain(|_, (at, _)| at.elapsed() < FRESH);
         }
@@ -105,6 +121,6 @@ impl Authorities {
 
     /// Forgets a login, so that its end shows at once in this process.
     pub(crate) fn forget(&self, login_id: LoginId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&login_id);
+        self.known().remove(&login_id);
     }
 }

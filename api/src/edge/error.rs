@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-use crate::server::Fault;
+use crate::{batch::Unreadable, server::Fault};
 
 /// What a client is told when something did not happen.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -79,8 +79,12 @@ impl ApiError {
     }
 
     pub(crate) fn unavailable(message: &str) -> Self {
+        Self::unavailable_for(message, 1)
+    }
+
+    pub(crate) fn unavailable_for(message: &str, retry_after_secs: u32) -> Self {
         let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable", message);
-        error.retry_after_secs = Some(1);
+        error.retry_after_secs = Some(retry_after_secs);
         error
     }
 
@@ -204,7 +208,14 @@ impl From<Error> for ApiError {
     }
 }
 
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+impl From<Unreadable> for ApiError {
+    fn from(_: Unreadable) -> Self {
+        Self::unavailable("the service is not available right now")
+    }
+}
+
+/// An error with everything that led to it, in one line.
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

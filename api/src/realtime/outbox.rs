@@ -6,11 +6,16 @@ use std::sync::{
 };
 
 use axum::extract::ws::{CloseCode, Utf8Bytes};
+use humanchat_domain::id::UserId;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 /// How much may wait for a client that doesn't read.
 pub(super) const LIMIT: usize = 1024 * 1024;
+
+/// Bytes of events read from the database at once: few enough that they don't by themselves make a
+/// client too slow.
+pub(super) const PAGE: i64 = 128 * 1024;
 
 /// Why the server ends a socket.
 pub(super) mod code {
@@ -25,9 +30,11 @@ pub(super) mod code {
     pub(crate) const REPLACED: CloseCode = 4001;
     /// The login ended, or its user was suspended.
     pub(crate) const LOGGED_OUT: CloseCode = 4003;
+    /// The user's role changed: open another socket, which goes by the new one.
+    pub(crate) const ROLE_CHANGED: CloseCode = 4004;
     /// More than 1 MiB waited.
     pub(crate) const TOO_SLOW: CloseCode = 4008;
-    /// Nothing was heard for a minute.
+    /// Nothing was heard for long: a minute, by default.
     pub(crate) const SILENT: CloseCode = 4009;
 }
 
@@ -37,6 +44,7 @@ pub(super) struct Outbox(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
+    user_id: UserId,
     frames: mpsc::UnboundedSender<Utf8Bytes>,
     waiting: AtomicUsize,
     drained: Notify,
@@ -45,9 +53,10 @@ struct Inner {
 }
 
 impl Outbox {
-    pub(super) fn new() -> (Self, mpsc::UnboundedReceiver<Utf8Bytes>) {
+    pub(super) fn new(user_id: UserId) -> (Self, mpsc::UnboundedReceiver<Utf8Bytes>) {
         let (frames, receiver) = mpsc::unbounded_channel();
         let inner = Inner {
+            user_id,
             frames,
             waiting: AtomicUsize::new(0),
             drained: Notify::new(),
@@ -55,6 +64,11 @@ impl Outbox {
             code: AtomicU16::new(0),
         };
         (Self(Arc::new(inner)), receiver)
+    }
+
+    /// Whose socket this is.
+    pub(super) fn user_id(&self) -> UserId {
+        self.0.user_id
     }
 
     /// Puts a frame in; a client that lets too much wait is cut off.

@@ -60,6 +60,8 @@ async fn keep(process: SocketProcess, mut changes: mpsc::UnboundedReceiver<Chang
     let mut sockets: HashMap<UserId, usize> = HashMap::new();
     // What the database was last told.
     let mut told: HashSet<UserId> = HashSet::new();
+    // Where the two may differ.
+    let mut unsettled: HashSet<UserId> = HashSet::new();
     let mut waiting = Vec::new();
     let mut batch = Vec::with_capacity(BATCH);
     let mut pause = Duration::ZERO;
@@ -72,6 +74,7 @@ async fn keep(process: SocketProcess, mut changes: mpsc::UnboundedReceiver<Chang
             match change {
                 Change::Came(user_id, done) => {
                     *sockets.entry(user_id).or_default() += 1;
+                    unsettled.insert(user_id);
                     waiting.push(done);
                 }
                 Change::Went(user_id) => {
@@ -79,6 +82,7 @@ async fn keep(process: SocketProcess, mut changes: mpsc::UnboundedReceiver<Chang
                         *count -= 1;
                         if *count == 0 {
                             sockets.remove(&user_id);
+                            unsettled.insert(user_id);
                         }
                     }
                 }
@@ -91,10 +95,12 @@ async fn keep(process: SocketProcess, mut changes: mpsc::UnboundedReceiver<Chang
                 }
             }
         }
-        let came: Vec<_> = sockets.keys().filter(|id| !told.contains(id)).copied().collect();
-        let went: Vec<_> = told.iter().filter(|id| !sockets.contains_key(id)).copied().collect();
+        let (here, away): (Vec<_>, Vec<_>) = unsettled.iter().copied().partition(|id| sockets.contains_key(id));
+        let came: Vec<_> = here.into_iter().filter(|id| !told.contains(id)).collect();
+        let went: Vec<_> = away.into_iter().filter(|id| told.contains(id)).collect();
         match process.report(&came, &went, || sockets.keys().copied().collect()).await {
             Ok(()) => {
+                unsettled.clear();
                 told.extend(came);
                 for id in went {
                     told.remove(&id);

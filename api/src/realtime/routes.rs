@@ -10,14 +10,22 @@ use axum::{
     },
     response::{IntoResponse, Response},
 };
-use humanchat_domain::{auth, event::Channel, id::UserId};
+use humanchat_domain::{
+    auth::{self, AccessToken},
+    event::Channel,
+    id::{LoginId, UserId},
+    rate_limits::Subject,
+};
 use serde::Deserialize;
 use serde_json::json;
 use url::Url;
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::socket::{self, MAX_FRAME, Opening};
+use super::{
+    gate::Admission,
+    socket::{self, Opening},
+};
 use crate::{
     App,
     edge::{
@@ -43,8 +51,17 @@ struct DoorParams {
 /// A request to open a socket, from a caller who may.
 struct Door {
     upgrade: WebSocketUpgrade,
+    admission: Admission,
     caller: Caller,
     tab: Option<String>,
+}
+
+/// What opens a door.
+enum Key {
+    /// A good access token.
+    Login(AccessToken),
+    /// Perhaps a ticket.
+    Ticket(String),
 }
 
 impl FromRequestParts<App> for Door {
@@ -53,26 +70,51 @@ impl FromRequestParts<App> for Door {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         check_origin(&parts.headers, app)?;
         let Params(params) = Params::<DoorParams>::from_request_parts(parts, app).await?;
-        let caller = caller(app, params.token.as_deref().or_else(|| bearer(&parts.headers))).await;
-        let caller = app.admit(parts, caller).await?;
+        // What can be refused at once doesn't wait in line.
+        let key = Key::of(app, params.token.as_deref().or_else(|| bearer(&parts.headers)));
+        match &key {
+            Ok(Key::Login(token)) => app.count(parts, Subject::User(token.user_id)).await?,
+            // Whose it is shows when it is used; to get it was a request that counted.
+            Ok(Key::Ticket(_)) => {}
+            Err(_) => app.count(parts, Subject::Stranger).await?,
+        }
+        let key = key?;
         if params.tab.as_ref().is_some_and(|tab| tab.len() > 128) {
             return Err(ApiError::malformed("tab must have at most 128 bytes"));
         }
         let upgrade = WebSocketUpgrade::from_request_parts(parts, app)
             .await
             .map_err(|error: WebSocketUpgradeRejection| ApiError::malformed(error.body_text()))?;
-        Ok(Self { upgrade, caller, tab: params.tab })
+        let admission = app.hub.gate().admit().await?;
+        let login_id = match key {
+            Key::Login(token) => token.login_id,
+            Key::Ticket(ticket) => use_ticket(app, parts, &ticket).await?,
+        };
+        let caller = app.caller_of(login_id).await?;
+        parts.extensions.insert(caller);
+        Ok(Self { upgrade, admission, caller, tab: params.tab })
     }
 }
 
-/// Whom a token or a ticket stands for.
-async fn caller(app: &App, token: Option<&str>) -> Result<Caller, ApiError> {
-    let token = token.ok_or_else(ApiError::unauthenticated)?;
-    if token.contains('.') {
-        return app.authenticate(token).await;
+impl Key {
+    fn of(app: &App, token: Option<&str>) -> Result<Self, ApiError> {
+        let token = token.ok_or_else(ApiError::unauthenticated)?;
+        if token.contains('.') {
+            Ok(Self::Login(app.store.verify_token(token)?))
+        } else {
+            Ok(Self::Ticket(token.to_owned()))
+        }
     }
-    let login_id = auth::use_ticket(&app.store, token).await?.ok_or_else(ApiError::unauthenticated)?;
-    app.caller_of(login_id).await
+}
+
+/// The login that a ticket was issued to.
+async fn use_ticket(app: &App, parts: &Parts, ticket: &str) -> Result<LoginId, ApiError> {
+    let _turn = app.hub.gate().turn().await;
+    let login_id = auth::use_ticket(&app.store, ticket).await?;
+    if login_id.is_none() {
+        app.count(parts, Subject::Stranger).await?;
+    }
+    login_id.ok_or_else(ApiError::unauthenticated)
 }
 
 /// Browsers say where a page came from; pages from elsewhere are refused. Other clients say nothing.
@@ -91,12 +133,10 @@ fn check_origin(headers: &HeaderMap, app: &App) -> Result<(), ApiError> {
 
 impl Door {
     fn open(self, app: &App, channel: Option<Channel>) -> Response {
-        let Self { upgrade, caller, tab } = self;
+        let Self { upgrade, admission, caller, tab } = self;
         let hub = app.hub.clone();
-        let opening = Opening { caller, tab, channel };
-        upgrade
-            .max_message_size(MAX_FRAME)
-            .max_frame_size(MAX_FRAME)
+        let opening = Opening { admission, caller, tab, channel };
+        socket::bounded(upgrade)
             .on_upgrade(move |stream| hub.tasks().clone().track_future(socket::serve(stream, hub, opening)))
     }
 }

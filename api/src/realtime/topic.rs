@@ -1,11 +1,12 @@
 //! One channel's listeners in this process, and how far each has been told.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use axum::extract::ws::Utf8Bytes;
+use humanchat_domain::{id::UserId, users::Status};
 use tokio::sync::SetOnce;
 
 use super::outbox::Outbox;
@@ -36,6 +37,8 @@ struct State {
     /// The newest number that anybody spoke of.
     rumoured: i64,
     live: HashMap<SocketId, Listener>,
+    /// Where the channel's person stands, on a status channel.
+    status: Option<(Status, Utf8Bytes)>,
     /// Sockets between asking to listen and being told where the channel stands.
     joining: usize,
     catching_up: CatchingUp,
@@ -74,11 +77,23 @@ impl Topic {
         self.audible.wait().await;
     }
 
-    /// Tells listeners something unnumbered.
-    pub(super) fn pass(&self, frame: &Utf8Bytes) {
-        for listener in self.state().live.values() {
+    /// Tells listeners something unnumbered, but for the sockets of whom it is from.
+    pub(super) fn pass(&self, frame: &Utf8Bytes, from: Option<UserId>) {
+        for listener in self.state().live.values().filter(|listener| Some(listener.outbox.user_id()) != from) {
             listener.outbox.push(frame.clone());
         }
+    }
+
+    /// Tells listeners where the channel's person stands now, if that is news.
+    pub(super) fn learn(&self, status: Status, frame: Utf8Bytes) {
+        let mut state = self.state();
+        if state.status.as_ref().is_some_and(|(known, _)| *known == status) {
+            return;
+        }
+        for listener in state.live.values() {
+            listener.outbox.push(frame.clone());
+        }
+        state.status = Some((status, frame));
     }
 
     /// Tells listeners a numbered frame if it is the next one.
@@ -128,7 +143,8 @@ impl Topic {
         self.state().joining -= 1;
     }
 
-    /// Lets a socket that has everything up to `told` hear what follows. Refused with a number past
+    /// Lets a socket that has everything up to `told` hear what follows, and where the channel's
+    /// person stands. Refused with a number past
     /// `read`, up to which the database has been read: read on first.
     pub(super) fn go_live(&self, socket: SocketId, outbox: &Outbox, told: i64, read: i64) -> Result<(), i64> {
         let mut state = self.state();
@@ -138,12 +154,41 @@ impl Topic {
         }
         state.newest.get_or_insert(told);
         state.live.insert(socket, Listener { outbox: outbox.clone(), told });
+        if let Some((_, status)) = &state.status {
+            outbox.push(status.clone());
+        }
         Ok(())
     }
 
     /// Whether the socket was listening.
     pub(super) fn leave(&self, socket: SocketId) -> bool {
         self.state().live.remove(&socket).is_some()
+    }
+
+    /// Whether the socket is listening.
+    pub(super) fn has(&self, socket: SocketId) -> bool {
+        self.state().live.contains_key(&socket)
+    }
+
+    /// Whether anybody is listening.
+    pub(super) fn is_live(&self) -> bool {
+        !self.state().live.is_empty()
+    }
+
+    /// Whose sockets are listening.
+    pub(super) fn people(&self) -> HashSet<UserId> {
+        self.state().live.values().map(|listener| listener.outbox.user_id()).collect()
+    }
+
+    /// Takes somebody's sockets out, with a last word.
+    pub(super) fn remove(&self, user_id: UserId, last_word: &Utf8Bytes) {
+        self.state().live.retain(|_, listener| {
+            let stays = listener.outbox.user_id() != user_id;
+            if !stays {
+                listener.outbox.push(last_word.clone());
+            }
+            stays
+        });
     }
 
     /// Whether nobody needs the topic any more.
@@ -180,8 +225,8 @@ mod tests {
     #[test]
     fn listeners_are_told_each_number_once_and_in_order() {
         let topic = Topic::default();
-        let (early, mut early_frames) = Outbox::new();
-        let (ahead, mut ahead_frames) = Outbox::new();
+        let (early, mut early_frames) = Outbox::new(UserId::new());
+        let (ahead, mut ahead_frames) = Outbox::new(UserId::new());
         assert_eq!(topic.hear(3, &frame(3)), Heard::InOrder, "nobody listens");
         assert_eq!(topic.go_live(1, &early, 3, 3), Ok(()));
         // A replay read up to 5 before the bells of 4 and 5 rang.
@@ -202,7 +247,7 @@ mod tests {
     #[test]
     fn what_rang_while_the_first_listener_read_is_not_missed() {
         let topic = Topic::default();
-        let (outbox, _frames) = Outbox::new();
+        let (outbox, _frames) = Outbox::new(UserId::new());
         assert_eq!(topic.hear(4, &frame(4)), Heard::InOrder);
         assert_eq!(topic.go_live(1, &outbox, 3, 3), Err(4));
         assert_eq!(topic.hear_of(5), Heard::InOrder);

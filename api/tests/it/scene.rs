@@ -3,7 +3,7 @@
 use std::{str::FromStr, time::Duration};
 
 use futures_util::future::{BoxFuture, join_all};
-use humanchat_domain::{event::Channel, mail, realtime};
+use humanchat_domain::{event::Channel, mail, testing::events_of};
 use humanchat_worker::testing::{Outcome, drain};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -27,6 +27,13 @@ pub async fn at_once<'a, T>(deeds: impl IntoIterator<Item = BoxFuture<'a, T>>) -
 /// How many of the answers have this status.
 pub fn count(answers: &[Answer], status: u16) -> usize {
     answers.iter().filter(|answer| answer.status == status).count()
+}
+
+/// What so many percent stay below.
+pub fn percentile(times: &[Duration], percent: usize) -> Duration {
+    let mut times = times.to_vec();
+    times.sort();
+    times[(times.len() * percent / 100).min(times.len() - 1)]
 }
 
 /// Waits until `look` finds something.
@@ -74,7 +81,7 @@ impl Api {
 
     /// What listeners of a channel were told, in order, with the numbering checked.
     pub async fn told(&self, channel: Channel) -> Vec<Value> {
-        let frames = realtime::events_after(&self.store, channel, 0, 10_000).await.unwrap();
+        let frames = events_of(&self.store, channel).await;
         for (frame, seq) in frames.iter().zip(1..) {
             assert_eq!(frame.seq, Some(seq), "{channel} has a gap");
         }

@@ -4,13 +4,13 @@ use std::{fmt, net::SocketAddr, time::Duration};
 
 use futures_util::{SinkExt, StreamExt};
 use humanchat_api::{
-    App,
+    App, SocketLimits,
     server::{Caps, Server, Timeouts},
 };
 use humanchat_domain::{
     Store,
     clock::Clock,
-    testing::{TestDatabase, noon},
+    testing::{SignedIn, TestDatabase, noon},
 };
 use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
@@ -41,6 +41,11 @@ pub async fn api() -> Api {
 /// An api on a given database, clock and settings. Several on one database are several processes,
 /// as far as they can tell.
 pub async fn api_on(database: &TestDatabase, clock: Clock, settings: &[(&str, &str)]) -> Api {
+    api_with(database, clock, settings, SocketLimits::default()).await
+}
+
+/// The same, with sockets that are held to other limits.
+pub async fn api_with(database: &TestDatabase, clock: Clock, settings: &[(&str, &str)], limits: SocketLimits) -> Api {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     api_at(listener, database, clock, settings, (Timeouts::default(), Caps::default())).await
 }
@@ -59,7 +64,7 @@ pub async fn api_at(
     let mut all = vec![("PUBLIC_URL", public_url.as_str())];
     all.extend_from_slice(settings);
     let store = database.store_with(clock, &all);
-    let app = App::start(store.clone()).unwrap();
+    let app = App::start_with(store.clone(), limits).unwrap();
     let router = humanchat_api::router(app.clone()).unwrap();
     let server = Server { router, timeouts, caps };
     tokio::spawn(server.serve(listener, CancellationToken::new()));
@@ -152,6 +157,12 @@ impl<'a> Person<'a> {
             token: text(&auth["token"]),
             refresh_token: text(&auth["refreshToken"]),
         }
+    }
+
+    /// Somebody who was signed in behind the curtain.
+    pub fn signed_in(api: &'a Api, person: &SignedIn) -> Self {
+        let (email, refresh_token) = (String::new(), String::new());
+        Self { api, id: person.user_id.to_string(), email, token: person.token.clone(), refresh_token }
     }
 
     /// The same person at another api process.

@@ -189,16 +189,21 @@ pub async fn mark_read(
     view(tx, id, Some(caller)).await
 }
 
-/// Tells whoever listens to the conversation that the caller is writing.
+/// Whether somebody takes part in a conversation.
 ///
 /// # Errors
-/// `NotFound`.
-pub async fn tell_typing(store: &Store, caller: UserId, id: ConversationId) -> Result<()> {
-    if !queries::is_participant(&store.pool, id, caller).await? {
-        return Err(Refusal::NotFound("conversation").into());
-    }
-    let event = Event::Typing { conversation_id: id, user_id: caller };
-    store.ring(Channel::Conversation(id), &event)
+/// The database's.
+pub async fn is_participant(store: &Store, user_id: UserId, id: ConversationId) -> Result<bool> {
+    Ok(queries::is_participant(&store.pool, id, user_id).await?)
+}
+
+/// Tells whoever else listens to the conversation that a participant is writing.
+///
+/// # Errors
+/// When it can't be written as JSON.
+pub fn tell_typing(store: &Store, participant: UserId, id: ConversationId) -> Result<()> {
+    let event = Event::Typing { conversation_id: id, user_id: participant };
+    store.ring(Channel::Conversation(id), &event, participant)
 }
 
 pub(crate) async fn view(tx: &mut Tx, id: ConversationId, reader: Option<UserId>) -> Result<Conversation> {

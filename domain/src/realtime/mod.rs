@@ -2,49 +2,84 @@
 
 mod queries;
 
+use std::collections::HashMap;
+
 use chrono::TimeDelta;
 use uuid::Uuid;
 
 use crate::{
     Store,
     bus::Frame,
-    conversations,
     error::Result,
     event::{Channel, Event},
-    id::UserId,
-    users,
+    id::{ConversationId, UserId},
+    users::{self, Status},
 };
 
 /// How long durable events are kept at least.
 pub const KEPT: TimeDelta = TimeDelta::days(7);
 
-/// Where a channel stands.
+/// Somebody who asks to listen to a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Wish {
+    /// Who.
+    pub user_id: UserId,
+    /// To what.
+    pub channel: Channel,
+    /// The newest number they have; `None` for no replay.
+    pub after: Option<i64>,
+}
+
+/// Where a channel stands for somebody who may listen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Head {
+pub struct Standing {
     /// The newest number; 0 before the first event.
     pub seq: i64,
-    /// The oldest number that can still be replayed; `seq + 1` where there is none.
-    pub oldest: i64,
+    /// Whether everything past `after` can be replayed.
+    pub recovered: bool,
 }
 
-/// Whether a user may listen to a channel.
+/// Where channels stand, in one query. Wishes of those who may not listen, and those for a
+/// [`Channel::Status`], which has no numbers, are left out.
 ///
 /// # Errors
 /// The database's.
-pub async fn may_listen(store: &Store, user_id: UserId, channel: Channel) -> Result<bool> {
-    match channel {
-        Channel::Sessions(owner) | Channel::Notifications(owner) => Ok(owner == user_id),
-        Channel::Status(other) => Ok(queries::user_exists(&store.pool, other).await?),
-        Channel::Conversation(id) => Ok(conversations::queries::is_participant(&store.pool, id, user_id).await?),
+pub async fn standings(store: &Store, wishes: &[Wish]) -> Result<HashMap<Wish, Standing>> {
+    let mut asked = queries::Asked::default();
+    let mut kept = Vec::with_capacity(wishes.len());
+    for wish in wishes {
+        let conversation = match wish.channel {
+            Channel::Conversation(id) => Some(id.0),
+            Channel::Sessions(owner) | Channel::Notifications(owner) if owner == wish.user_id => None,
+            Channel::Sessions(_) | Channel::Notifications(_) | Channel::Status(_) => continue,
+        };
+        asked.push(wish.channel.to_string(), conversation, wish.user_id.0, wish.after);
+        kept.push(*wish);
     }
+    let rows = queries::standings(&store.pool, &asked).await?;
+    Ok(kept.into_iter().zip(rows).filter_map(|(wish, standing)| Some((wish, standing?))).collect())
 }
 
-/// Where a channel stands now.
+/// Which of these people take no part in their conversation.
 ///
 /// # Errors
 /// The database's.
-pub async fn head(store: &Store, channel: Channel) -> Result<Head> {
-    Ok(queries::head(&store.pool, &channel.to_string()).await?)
+pub async fn strangers(store: &Store, listeners: &[(UserId, ConversationId)]) -> Result<Vec<(UserId, ConversationId)>> {
+    if listeners.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(queries::strangers(&store.pool, listeners).await?)
+}
+
+/// Where people stand now, and the frames that say so. Who doesn't exist is left out.
+///
+/// # Errors
+/// The database's.
+pub async fn statuses(store: &Store, ids: &[UserId]) -> Result<Vec<(Status, Frame)>> {
+    let statuses = users::statuses(store, ids).await?;
+    let frame =
+        |status: &Status| passing(store, Channel::Status(status.user_id), &Event::StatusChanged(status.clone()), None);
+    statuses.into_iter().map(|status| frame(&status).map(|frame| (status, frame))).collect()
 }
 
 /// The newest numbers of those channels that have any, by channel name.
@@ -57,13 +92,31 @@ pub async fn newest(store: &Store, channels: &[Channel]) -> Result<Vec<(Channel,
     Ok(rows.into_iter().filter_map(|(name, seq)| Some((name.parse().ok()?, seq))).collect())
 }
 
-/// Stored events after a number, in order, at most `limit`.
+/// Some of a channel's events.
+#[derive(Debug)]
+pub struct Events {
+    /// In order.
+    pub frames: Vec<Frame>,
+    /// There are more after these.
+    pub more: bool,
+}
+
+/// Stored events after a number: as many as fit into `bytes`, and at least one where there is one.
 ///
 /// # Errors
 /// The database's.
-pub async fn events_after(store: &Store, channel: Channel, seq: i64, limit: i64) -> Result<Vec<Frame>> {
-    let rows = queries::events_after(&store.pool, &channel.to_string(), seq, limit).await?;
-    rows.into_iter().map(|row| Frame::new(channel, Some(row.seq), &row.kind, &row.payload, row.created_at)).collect()
+pub async fn events_after(store: &Store, channel: Channel, seq: i64, bytes: i64) -> Result<Events> {
+    const MOST: i64 = 100;
+    let rows = queries::events_after(&store.pool, &channel.to_string(), seq, MOST, bytes).await?;
+    let found = rows.len();
+    let mut frames = Vec::with_capacity(found);
+    for row in rows {
+        // What doesn't fit has none.
+        let Some(payload) = row.payload else { continue };
+        frames.push(Frame::new(channel, Some(row.seq), &row.kind, &payload, row.created_at)?);
+    }
+    let more = frames.len() < found || found == usize::try_from(MOST).unwrap_or(usize::MAX);
+    Ok(Events { frames, more })
 }
 
 /// An api process as the holder of sockets.
@@ -140,14 +193,20 @@ async fn forget(store: &Store, process: Option<Uuid>) -> Result<()> {
     tx.commit().await
 }
 
+/// An event that isn't stored. `from`'s own sockets are not told.
+fn passing(store: &Store, channel: Channel, event: &Event, from: Option<UserId>) -> Result<Frame> {
+    let (kind, payload) = crate::tx::split(event)?;
+    let frame = Frame::new(channel, None, &kind, &payload, store.clock.now())?;
+    Ok(Frame { from, ..frame })
+}
+
 impl Store {
-    /// Passes on an event that isn't stored.
+    /// Passes on an event that isn't stored to everybody but `from`.
     ///
     /// # Errors
     /// When it can't be written as JSON.
-    pub(crate) fn ring(&self, channel: Channel, event: &Event) -> Result<()> {
-        let (kind, payload) = crate::tx::split(event)?;
-        self.bus.publish(Frame::new(channel, None, &kind, &payload, self.clock.now())?);
+    pub(crate) fn ring(&self, channel: Channel, event: &Event, from: UserId) -> Result<()> {
+        self.bus.publish(passing(self, channel, event, Some(from))?);
         Ok(())
     }
 }

@@ -6,24 +6,71 @@ use serde_json::Value;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::Head;
-use crate::id::UserId;
+use super::Standing;
+use crate::id::{ConversationId, UserId};
 
-pub(super) async fn user_exists(pool: &PgPool, id: UserId) -> sqlx::Result<bool> {
-    sqlx::query_scalar!(r#"select exists (select from users where id = $1) as "exists!""#, id.0).fetch_one(pool).await
+/// Wishes, column by column.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    channels: Vec<String>,
+    conversations: Vec<Option<Uuid>>,
+    users: Vec<Uuid>,
+    after: Vec<Option<i64>>,
 }
 
-pub(super) async fn head(pool: &PgPool, channel: &str) -> sqlx::Result<Head> {
-    sqlx::query_as!(
-        Head,
-        r#"with newest as (select coalesce((select seq from event_channels where channel = $1), 0) as seq)
-           select seq as "seq!",
-                  coalesce((select seq from events where channel = $1 order by seq limit 1), seq + 1) as "oldest!"
-           from newest"#,
-        channel,
+impl Asked {
+    /// `conversation`: the one that the user has to take part in.
+    pub(super) fn push(&mut self, channel: String, conversation: Option<Uuid>, user: Uuid, after: Option<i64>) {
+        self.channels.push(channel);
+        self.conversations.push(conversation);
+        self.users.push(user);
+        self.after.push(after);
+    }
+}
+
+/// Where channels stand, in the order of the wishes; `None` where the user may not listen. Numbers
+/// have no gaps: where the one after `after` is kept, so are all that follow it.
+pub(super) async fn standings(pool: &PgPool, asked: &Asked) -> sqlx::Result<Vec<Option<Standing>>> {
+    let rows = sqlx::query!(
+        r#"select coalesce(c.seq, 0) as "seq!",
+                  (w.after is null or w.after = coalesce(c.seq, 0)
+                   or (w.after < c.seq
+                       and exists (select from events e where e.channel = w.channel and e.seq = w.after + 1)))
+                    as "recovered!",
+                  (w.conversation is null
+                   or exists (select from conversation_participants p
+                              where p.conversation_id = w.conversation and p.user_id = w.person)) as "may!"
+           from unnest($1::text[], $2::uuid[], $3::uuid[], $4::bigint[])
+                with ordinality as w (channel, conversation, person, after, place)
+           left join event_channels c on c.channel = w.channel
+           order by w.place"#,
+        &asked.channels,
+        &asked.conversations as &[Option<Uuid>],
+        &asked.users,
+        &asked.after as &[Option<i64>],
     )
-    .fetch_one(pool)
-    .await
+    .fetch_all(pool)
+    .await?;
+    let standing = |may: bool, standing| may.then_some(standing);
+    Ok(rows.into_iter().map(|row| standing(row.may, Standing { seq: row.seq, recovered: row.recovered })).collect())
+}
+
+pub(super) async fn strangers(
+    pool: &PgPool,
+    listeners: &[(UserId, ConversationId)],
+) -> sqlx::Result<Vec<(UserId, ConversationId)>> {
+    let (people, conversations): (Vec<_>, Vec<_>) = listeners.iter().map(|(person, id)| (person.0, id.0)).unzip();
+    let rows = sqlx::query!(
+        r#"select person as "person!: UserId", conversation as "conversation!: ConversationId"
+           from unnest($1::uuid[], $2::uuid[]) as l (person, conversation)
+           where not exists (select from conversation_participants p
+                             where p.conversation_id = l.conversation and p.user_id = l.person)"#,
+        &people,
+        &conversations,
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.person, row.conversation)).collect())
 }
 
 pub(super) async fn newest(pool: &PgPool, channels: &[String]) -> sqlx::Result<Vec<(String, i64)>> {
@@ -36,18 +83,29 @@ pub(super) async fn newest(pool: &PgPool, channels: &[String]) -> sqlx::Result<V
 pub(super) struct Stored {
     pub seq: i64,
     pub kind: String,
-    pub payload: Value,
+    /// `None` where those before it fill the measure.
+    pub payload: Option<Value>,
     pub created_at: DateTime<Utc>,
 }
 
-pub(super) async fn events_after(pool: &PgPool, channel: &str, seq: i64, limit: i64) -> sqlx::Result<Vec<Stored>> {
+pub(super) async fn events_after(
+    pool: &PgPool,
+    channel: &str,
+    seq: i64,
+    limit: i64,
+    bytes: i64,
+) -> sqlx::Result<Vec<Stored>> {
     sqlx::query_as!(
         Stored,
-        "select seq, type as kind, payload, created_at from events
-         where channel = $1 and seq > $2 order by seq limit $3",
+        "select seq, type as kind, created_at,
+                case when sum(size) over (order by seq) - size < $4::bigint then payload end as payload
+         from (select seq, type, payload, created_at, octet_length(payload::text) as size
+               from events where channel = $1 and seq > $2 order by seq limit $3) as found
+         order by seq",
         channel,
         seq,
         limit,
+        bytes,
     )
     .fetch_all(pool)
     .await

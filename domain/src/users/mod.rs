@@ -287,7 +287,16 @@ pub(crate) async fn status_of(tx: &mut Tx, id: UserId) -> Result<Option<Status>>
     Ok(queries::status(tx.conn(), &[id], now).await?.pop())
 }
 
-/// Tells listeners where these people stand now.
+/// Where these people stand now. Who doesn't exist is left out.
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn statuses(store: &Store, ids: &[UserId]) -> Result<Vec<Status>> {
+    let mut connection = store.pool.acquire().await?;
+    Ok(queries::status(&mut connection, ids, store.clock.now()).await?)
+}
+
+/// Tells listeners to look where these people stand now.
 ///
 /// # Errors
 /// The database's.

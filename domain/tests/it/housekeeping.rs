@@ -7,7 +7,8 @@ use humanchat_domain::{
     clock::Clock,
     event::{Channel, Event},
     id::{ConversationId, UserId},
-    maintenance, realtime,
+    maintenance,
+    realtime::{self, Wish},
     testing::TestDatabase,
 };
 
@@ -37,12 +38,17 @@ async fn events_are_kept_for_seven_days_and_numbered_on_for_ever() {
         clock.advance(DAY);
     }
     maintenance::rotate_events(&store).await.unwrap();
-    let head = realtime::head(&store, channel).await.unwrap();
-    assert_eq!(head.seq, 10);
+    let kept = realtime::events_after(&store, channel, 0, 1 << 20).await.unwrap().frames;
     // Ten days on, the events of the last seven are there; a day's partition goes as a whole.
-    assert!((3..=4).contains(&head.oldest), "{head:?}");
-    let kept = realtime::events_after(&store, channel, 0, 100).await.unwrap();
-    assert_eq!(kept.first().and_then(|frame| frame.seq), Some(head.oldest));
+    let oldest = kept.first().and_then(|frame| frame.seq).unwrap();
+    assert!((3..=4).contains(&oldest), "{oldest}");
+    let wish = |user_id, after| Wish { user_id, channel, after };
+    let wishes = [None, Some(oldest - 2), Some(oldest - 1), Some(10), Some(11)].map(|after| wish(user, after));
+    let stands = realtime::standings(&store, &wishes).await.unwrap();
+    let recovered = wishes.map(|wish| stands[&wish].recovered);
+    assert_eq!(recovered, [true, false, true, true, false]);
+    assert!(stands.values().all(|standing| standing.seq == 10));
+    assert_eq!(realtime::standings(&store, &[wish(UserId::new(), None)]).await.unwrap().len(), 0, "somebody else");
     assert!(partitions(&store).await <= 13, "seven days back, today, three ahead, the rest");
 }
 
@@ -57,11 +63,11 @@ async fn events_outlive_a_schedule_that_stood_still() {
     emit(&store, user).await;
     clock.advance(DAY);
     emit(&store, user).await;
-    let kept = realtime::events_after(&store, Channel::Notifications(user), 0, 10).await.unwrap();
+    let kept = realtime::events_after(&store, Channel::Notifications(user), 0, 10_000).await.unwrap().frames;
     assert_eq!(kept.len(), 3);
     clock.advance(DAY * 9);
     maintenance::rotate_events(&store).await.unwrap();
-    let kept = realtime::events_after(&store, Channel::Notifications(user), 0, 10).await.unwrap();
+    let kept = realtime::events_after(&store, Channel::Notifications(user), 0, 10_000).await.unwrap().frames;
     assert_eq!(kept.len(), 0, "what lay outside the days' partitions goes too");
 }
 

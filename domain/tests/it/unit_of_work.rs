@@ -7,8 +7,7 @@ use humanchat_domain::{
     clock::Clock,
     event::{Channel, Event},
     id::{InviteId, UserId},
-    realtime,
-    testing::{TestDatabase, noon},
+    testing::{TestDatabase, events_of, noon},
     users::{PresenceState, Status},
 };
 use humanchat_jobs::{Job, invites::ExpireInvite, maintenance::SweepPresence, users::EndPresence};
@@ -29,7 +28,7 @@ async fn jobs(store: &Store) -> Vec<(String, String)> {
 }
 
 async fn numbers(store: &Store, channel: Channel) -> Vec<i64> {
-    let frames = realtime::events_after(store, channel, 0, 10_000).await.unwrap();
+    let frames = events_of(store, channel).await;
     frames.into_iter().filter_map(|frame| frame.seq).collect()
 }
 

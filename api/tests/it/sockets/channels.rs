@@ -1,6 +1,7 @@
 //! What a client may say, and to whom it may listen.
 
 use futures_util::SinkExt;
+use humanchat_domain::testing::sign_in_many;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::{
     Message,
@@ -36,6 +37,9 @@ async fn people_listen_to_what_is_theirs_and_to_anybodys_status() {
     ] {
         let subscribed = socket.subscribe(&channel).await;
         assert_eq!(subscribed["payload"], json!({"channel": channel, "seq": 0, "recovered": true}));
+        if channel.starts_with("status:") {
+            assert_eq!(socket.next().await["type"], "status.changed", "how things stand");
+        }
     }
     for channel in [format!("sessions:{}", ben.id), format!("notifications:{}", ben.id)] {
         assert_eq!(socket.refused(json!({"type": "subscribe", "channel": channel})).await, "forbidden");
@@ -149,16 +153,17 @@ async fn a_socket_listens_to_128_channels_and_no_more() {
     let api = api().await;
     let ada = api.register("Ada").await;
     let mut socket = ada.socket("/ws").await;
-    let names: Vec<_> = (0..129).map(|n| format!("p{n}")).collect();
-    let people = api.arrive(&names.iter().map(String::as_str).collect::<Vec<_>>()).await;
-    let channels: Vec<_> = people.iter().map(|person| format!("status:{}", person.id)).collect();
+    let people = sign_in_many(&api.store, 129).await;
+    let channels: Vec<_> = people.iter().map(|person| format!("status:{}", person.user_id)).collect();
     for channel in &channels[..128] {
         socket.subscribe(channel).await;
+        assert_eq!(socket.next().await["type"], "status.changed");
     }
     let one_more = json!({"type": "subscribe", "channel": channels[128]});
     assert_eq!(socket.refused(one_more.clone()).await, "forbidden");
     // One that is listened to may be asked for again.
     socket.subscribe(&channels[0]).await;
+    assert_eq!(socket.next().await["type"], "status.changed");
     socket.say(json!({"type": "unsubscribe", "channel": channels[0]})).await;
     assert_eq!(socket.next().await["type"], "unsubscribed");
     socket.say(one_more).await;
@@ -200,6 +205,10 @@ async fn typing_reaches_the_other_participant_and_is_not_kept() {
     near.subscribe(&channel).await;
     far.subscribe(&channel).await;
     let (mut writer, mut stranger) = (ada.socket("/ws").await, eve.socket("/ws").await);
+    let mut other_tabs = [ada.socket("/ws").await, ada.at(&apis[1]).socket("/ws").await];
+    for tab in &mut other_tabs {
+        tab.subscribe(&channel).await;
+    }
     assert_eq!(stranger.refused(typing.clone()).await, "resource_not_found");
     writer.say(typing).await;
     for socket in [&mut near, &mut far] {
@@ -207,6 +216,10 @@ async fn typing_reaches_the_other_participant_and_is_not_kept() {
         assert_eq!((&frame["type"], &frame["channel"]), (&json!("typing"), &json!(channel)));
         assert_eq!(frame["payload"], json!({"conversationId": conversation, "userId": ada.id}));
         assert_eq!(frame.get("seq"), None);
+    }
+    // Whoever writes knows.
+    for tab in &mut other_tabs {
+        tab.quiet().await;
     }
     writer.quiet().await;
     assert_eq!(far.replay(&channel, 0).await, (0, true));

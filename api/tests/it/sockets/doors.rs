@@ -1,20 +1,26 @@
 //! Who may open a socket, where and with what.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use futures_util::{FutureExt, future::select_all};
+use futures_util::{
+    FutureExt,
+    future::{join_all, select_all},
+};
+use humanchat_api::SocketLimits;
 use humanchat_domain::{
+    auth::Role,
     clock::Clock,
     testing::{Flags, TestDatabase, noon, set_flags},
+    users,
 };
 use reqwest::{Method, header::HeaderValue};
-use serde_json::json;
-use tokio_tungstenite::tungstenite::handshake::client::Request;
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::{self, handshake::client::Request};
 
 use super::{CATCH_UP, apis_with_redis, apis_without_redis, open, opening, refusal, within};
 use crate::{
     scene::{at_once, id, text},
-    support::{Api, Person, Socket, api, api_on},
+    support::{Api, Person, Socket, api, api_on, api_with},
 };
 
 fn with_header(mut request: Request, name: &'static str, value: &str) -> Request {
@@ -155,6 +161,36 @@ async fn of_many_who_use_a_ticket_at_once_one_gets_in() {
         let opened = at_once(tries).await.into_iter().flatten().count();
         assert_eq!(opened, 1);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_would_wait_too_long_is_told_before_the_upgrade_when_to_come_back() {
+    let database = TestDatabase::create().await;
+    let limits = SocketLimits { opening: 1, line: 1, longest_wait: Duration::from_secs(1), ..SocketLimits::default() };
+    let api = api_with(&database, Clock::manual(noon()), &[], limits).await;
+    let ada = api.register("Ada").await;
+    let path = format!("/ws?token={}", ada.token);
+    // Whoever comes isn't present, and so not open, before this lets go of her row.
+    let mut tx = api.store.begin(None).await.unwrap();
+    users::set_role(&mut tx, id(&ada.id), Role::User).await.unwrap();
+    let mut admitted = open(opening(&api, &path)).await.unwrap();
+    let mut waited = join_all((0..2).map(async |_| {
+        let began = Instant::now();
+        let Err(tungstenite::Error::Http(refused)) = open(opening(&api, &path)).await else { panic!("admitted") };
+        assert_eq!(refused.status(), 503);
+        let secs: u32 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+        assert!((2..=12).contains(&secs), "{secs}");
+        let body: Value = serde_json::from_slice(refused.body().as_deref().unwrap()).unwrap();
+        assert_eq!(body["error"]["code"], "service_unavailable");
+        began.elapsed()
+    }))
+    .await;
+    waited.sort();
+    // One waited in line; the other found no place in it.
+    assert!(waited[0] < limits.longest_wait && waited[1] >= limits.longest_wait, "{waited:?}");
+    tx.commit().await.unwrap();
+    assert_eq!(admitted.next().await["type"], "ready");
+    ada.socket("/ws").await;
 }
 
 #[tokio::test]

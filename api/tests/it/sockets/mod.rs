@@ -1,8 +1,11 @@
 //! Sockets: doors, channels, replay, presence, and several api processes with and without Redis.
 
+mod abuse;
 mod channels;
 mod doors;
 mod endings;
+mod loss;
+mod model;
 mod outages;
 mod presence;
 mod processes;

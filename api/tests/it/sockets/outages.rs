@@ -140,3 +140,31 @@ async fn a_redis_that_comes_later_is_found() {
     assert_eq!(socket.next_of("message.created").await["seq"], 2);
     println!("through Redis, an event of another process came after {:?}", began.elapsed());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_people_stand_is_heard_whatever_happens_to_redis() {
+    let mut redis = block_in_place(PrivateRedis::start);
+    let apis = apis(2, &[("REDIS_URL", &redis.server.url())]).await;
+    let (ada, ben) = (apis[0].register("Ada").await, apis[1].register("Ben").await);
+    let state = async |name: &str| {
+        ben.put("/api/users/me/presence", json!({"state": name})).await.ok(200);
+    };
+    let channel = format!("status:{}", ben.id);
+    let mut early = ada.socket("/ws").await;
+    early.subscribe(&channel).await;
+    assert_eq!(early.next().await["payload"]["presence_state"], "active");
+    block_in_place(|| redis.server.stop()).unwrap();
+    state("idle").await;
+    assert_eq!(within(CATCH_UP, early.next()).await["payload"]["presence_state"], "idle");
+    let mut late = ada.socket("/ws").await;
+    let began = Instant::now();
+    late.subscribe(&channel).await;
+    assert!(began.elapsed() < Duration::from_millis(250), "waited {:?} for a Redis that is away", began.elapsed());
+    assert_eq!(late.next().await["payload"]["presence_state"], "idle");
+    block_in_place(|| redis.server.restart()).unwrap();
+    state("offline").await;
+    for socket in [&mut early, &mut late] {
+        assert_eq!(within(CATCH_UP, socket.next()).await["payload"]["presence_state"], "offline");
+        socket.quiet().await;
+    }
+}

@@ -20,10 +20,11 @@ impl Person<'_> {
         self.get(&format!("/api/users/{}", other.id)).await.ok(200)["user"]["is_online"] == true
     }
 
-    /// A socket that listens to somebody's status.
+    /// A socket that listens to somebody's status, who isn't there yet.
     async fn watch(&self, other: &Person<'_>) -> Socket {
         let mut socket = self.socket("/ws").await;
         socket.subscribe(&format!("status:{}", other.id)).await;
+        assert_eq!(socket.status(other).await, offline(), "the first word is how things stand");
         socket
     }
 }

@@ -1,16 +1,23 @@
 //! A client that doesn't read.
 
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
-use futures_util::{FutureExt, future::join_all};
+use futures_util::{
+    FutureExt,
+    future::{join, join_all},
+};
 use serde_json::json;
 use tokio::{net::TcpSocket, task::block_in_place};
 use tokio_tungstenite::{MaybeTlsStream, client_async};
+use tokio_util::sync::CancellationToken;
 
 use super::{apis, opening};
 use crate::{
     redis::PrivateRedis,
-    scene::eventually,
+    scene::{eventually, percentile},
     support::{Person, Socket, api},
 };
 
@@ -27,6 +34,24 @@ async fn narrow_socket(person: &Person<'_>) -> Socket {
     socket
 }
 
+/// Talks on; returns how long each message took to be heard.
+async fn listen_on(
+    writer: &Person<'_>,
+    conversation: &str,
+    hearing: &mut Socket,
+    stop: &CancellationToken,
+    most: usize,
+) -> Vec<Duration> {
+    let mut times = Vec::new();
+    while !stop.is_cancelled() && times.len() < most {
+        let began = Instant::now();
+        writer.say(conversation, "and on").await.ok(201);
+        hearing.next().await;
+        times.push(began.elapsed());
+    }
+    times
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_does_not_read_is_closed_with_4008_and_holds_nobody_up() {
     const MOST: usize = 600;
@@ -38,16 +63,29 @@ async fn who_does_not_read_is_closed_with_4008_and_holds_nobody_up() {
     let mut slow = narrow_socket(&ben).await;
     reading.subscribe(&channel).await;
     slow.subscribe(&channel).await;
+    let (cyd, dan) = (api.register("Cyd").await, api.register("Dan").await);
+    let talk = cyd.conversation_with(&dan).await;
+    let mut hearing = dan.socket("/ws").await;
+    hearing.subscribe(&format!("conversation:{talk}")).await;
+    let before = listen_on(&cyd, &talk, &mut hearing, &CancellationToken::new(), 50).await;
     // Some 32 KiB each.
     let words = "👩".repeat(8000);
     let mut sent = 0;
     let is_online = async || ada.get(&format!("/api/users/{}", ben.id)).await.ok(200)["user"]["is_online"] == true;
-    while is_online().await {
-        assert!(sent < MOST, "{MOST} messages waited for a client that doesn't read");
-        join_all((0..8).map(|_| ada.say(&conversation, &words).boxed())).await;
-        sent += 8;
-        reading.numbers(&channel, i64::try_from(sent - 7).unwrap()..=i64::try_from(sent).unwrap()).await;
-    }
+    let stop = CancellationToken::new();
+    let flood = async {
+        while is_online().await {
+            assert!(sent < MOST, "{MOST} messages waited for a client that doesn't read");
+            join_all((0..8).map(|_| ada.say(&conversation, &words).boxed())).await;
+            sent += 8;
+            reading.numbers(&channel, i64::try_from(sent - 7).unwrap()..=i64::try_from(sent).unwrap()).await;
+        }
+        stop.cancel();
+    };
+    let ((), during) = join(flood, listen_on(&cyd, &talk, &mut hearing, &stop, 10_000)).await;
+    let p99 = |times: &[Duration]| percentile(times, 99);
+    println!("a message of others was heard within {:?} before and {:?} meanwhile (p99)", p99(&before), p99(&during));
+    assert!(p99(&during) < Duration::from_secs(1), "others are held up");
     println!("a client that does not read was closed after {} KiB", sent * 32);
     assert!(sent * 32 > 1024, "closed before 1 MiB waited");
     assert_eq!(slow.closed().await, Some(4008));

@@ -90,6 +90,7 @@ async fn people_of_a_killed_api_go_offline_for_others() {
     let (ada, ben) = (here.register("Ada").await, there.register("Ben").await);
     let mut watcher = ben.socket("/ws").await;
     watcher.subscribe(&format!("status:{}", ada.id)).await;
+    assert_eq!(watcher.next().await["payload"]["is_online"], false);
     let mut socket = ada.socket("/ws").await;
     assert_eq!(watcher.next().await["payload"]["is_online"], true);
     dying.kill();

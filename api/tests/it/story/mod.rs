@@ -8,6 +8,7 @@ mod outages;
 mod smtp;
 pub mod stage;
 mod stops;
+mod storm;
 
 use humanchat_domain::{id::InviteId, testing};
 use serde_json::{Value, json};

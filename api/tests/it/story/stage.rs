@@ -69,6 +69,22 @@ impl Program {
         processes::signal(self.child.id(), Signal::SIGTERM).unwrap();
     }
 
+    /// How many bytes of memory it takes.
+    pub fn memory(&self) -> usize {
+        let sizes = fs::read_to_string(format!("/proc/{}/statm", self.child.id())).unwrap();
+        let pages: usize = sizes.split(' ').nth(1).unwrap().parse().unwrap();
+        pages * 4096
+    }
+
+    /// How long it has kept processors busy, to the hundredth of a second.
+    pub fn processor_time(&self) -> Duration {
+        let state = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        // The name, in brackets, may contain anything.
+        let fields: Vec<_> = state.rsplit(')').next().unwrap().split_whitespace().collect();
+        let ticks = |index: usize| fields[index].parse::<u64>().unwrap();
+        Duration::from_millis(10 * (ticks(11) + ticks(12)))
+    }
+
     /// Ends it as a crash would.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();

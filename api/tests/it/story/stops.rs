@@ -59,6 +59,7 @@ async fn told_to_stop_it_ends_what_it_began_and_says_goodbye() {
     let (ada, ben) = (here.register("Ada").await, there.register("Ben").await);
     let mut watcher = ben.socket("/ws").await;
     watcher.subscribe(&format!("status:{}", ada.id)).await;
+    assert_eq!(watcher.next().await["payload"]["is_online"], false);
     let mut sockets = [ada.socket("/ws").await, ada.socket(&format!("/notifications/{}", ada.id)).await];
     assert_eq!(watcher.next().await["payload"]["is_online"], true);
     let half_sent = HalfSent::registration(&here).await;
