@@ -1,0 +1,240 @@
+//! Who takes part: how each one's database is made, its worker started, jobs brought in and counted.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use chrono::{DateTime, Utc};
+use humanchat_jobs::NewJob;
+use sqlx::{Connection as _, PgConnection};
+
+use super::stamp::Nothing;
+use crate::{
+    Plan,
+    program::{self, Program},
+    stage::Stage,
+};
+
+/// Somebody whose queue is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Contender {
+    /// The product.
+    Ours,
+    /// A loop around `for update skip locked`.
+    Raw,
+    /// graphile-worker as it comes.
+    Graphile,
+    /// graphile-worker at its best.
+    GraphileBest,
+    /// River for Rust.
+    River,
+}
+
+/// What contenders need.
+#[derive(Debug)]
+pub struct Ring<'a> {
+    /// The servers.
+    pub stage: &'a Stage,
+    /// How much to measure.
+    pub plan: &'a Plan,
+    /// Where our programs are.
+    programs: PathBuf,
+}
+
+impl<'a> Ring<'a> {
+    /// A ring on this stage.
+    ///
+    /// # Errors
+    /// When nobody knows where this program is.
+    pub fn new(stage: &'a Stage, plan: &'a Plan) -> Result<Self> {
+        let mut programs = std::env::current_exe()?;
+        programs.pop();
+        Ok(Self { stage, plan, programs })
+    }
+}
+
+impl Contender {
+    /// What it is called in the tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ours => "ours",
+            Self::Raw => "raw",
+            Self::Graphile => "graphile-worker, default",
+            Self::GraphileBest => "graphile-worker, at its best",
+            Self::River => "River",
+        }
+    }
+
+    /// The database that its others are copies of.
+    fn template(self) -> &'static str {
+        match self {
+            Self::Ours | Self::Raw => Stage::PRODUCT,
+            Self::Graphile | Self::GraphileBest => "graphile",
+            Self::River => "river",
+        }
+    }
+
+    /// Makes its template.
+    ///
+    /// # Errors
+    /// When it isn't installed or doesn't work: then it can't take part.
+    pub async fn install(self, ring: &Ring<'_>) -> Result<()> {
+        let mut command = match self {
+            Self::Ours | Self::Raw => return Ok(()),
+            Self::Graphile | Self::GraphileBest => graphile(ring),
+            Self::River => river(ring)?,
+        };
+        let url = ring.stage.database(self.template(), "template1").await?;
+        let output = command.arg("migrate").env("DATABASE_URL", url).output();
+        let output = output.with_context(|| format!("cannot run {}", command.get_program().display()))?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr).trim());
+        Ok(())
+    }
+
+    /// A new database with its tables.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn database(self, ring: &Ring<'_>, name: &str) -> Result<String> {
+        ring.stage.database(name, self.template()).await
+    }
+
+    /// Starts a worker process and waits until it works. `one_by_one` asks the raw contender for its
+    /// other form.
+    ///
+    /// # Errors
+    /// When it doesn't start.
+    pub async fn worker(self, ring: &Ring<'_>, url: &str, number: usize, one_by_one: bool) -> Result<Worker> {
+        let folder = ring.stage.folder();
+        let waits = folder.join(format!("waits-{number}"));
+        fs::remove_file(&waits).ok();
+        let mut command = match self {
+            Self::Ours => {
+                let mut command = program::command(ring.programs.join("noop-worker"));
+                command.env("JWT_SECRET", "a secret of the benchmark, 32 bytes or more");
+                command.env("REDIS_URL", ring.stage.redis_url()).env("LOG_LEVEL", "info").env("LOG_FORMAT", "json");
+                command
+            }
+            Self::Raw => {
+                let mut command = program::command(ring.programs.join("raw-worker"));
+                command.args(["--url", url]).args((!one_by_one).then_some("--batches"));
+                command
+            }
+            Self::Graphile | Self::GraphileBest => {
+                let mut command = graphile(ring);
+                command.arg(if self == Self::Graphile { "default" } else { "best" });
+                command
+            }
+            Self::River => {
+                let mut command = river(ring)?;
+                command.arg("work");
+                command
+            }
+        };
+        command.arg("--waits").arg(&waits).env("DATABASE_URL", url).current_dir(&folder);
+        let ready = if self == Self::Ours { "\"working\"" } else { "ready" };
+        let program = Program::start(command, &folder.join(format!("log-{number}")), ready).await;
+        Ok(Worker { program: program.with_context(|| format!("the worker of {}", self.name()))?, waits })
+    }
+
+    /// Brings `count` no-op jobs in one transaction and wakes the workers as the contender does.
+    /// `before_commit` is called just then.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn fill<T>(self, conn: &mut PgConnection, count: usize, before_commit: impl FnOnce() -> T) -> Result<T> {
+        let mut tx = conn.begin().await?;
+        match self {
+            Self::Ours | Self::Raw => {
+                let now = sqlx::query_scalar::<_, DateTime<Utc>>("select now()").fetch_one(&mut *tx).await?;
+                for begin in (0..count).step_by(5_000) {
+                    let jobs = (begin..count.min(begin + 5_000)).map(|_| NewJob::new(&Nothing {}, now));
+                    humanchat_jobs::insert(&mut tx, jobs.collect::<Result<_, _>>()?, now).await?;
+                }
+                sqlx::query("select pg_notify('humanchat_jobs', 'default'), pg_notify('bench_raw', '')")
+                    .execute(&mut *tx)
+                    .await?;
+            }
+            Self::Graphile | Self::GraphileBest => {
+                sqlx::query("select count(graphile_worker.add_job('bench_nothing', '{}')) from generate_series(1, $1)")
+                    .bind(i64::try_from(count)?)
+                    .execute(&mut *tx)
+                    .await?;
+            }
+            Self::River => {
+                sqlx::query(
+                    "insert into river_job (args, kind, max_attempts, priority, queue, scheduled_at, state)
+                     select '{}', 'bench_nothing', 25, 1, 'default', now(), 'available' from generate_series(1, $1)",
+                )
+                .bind(i64::try_from(count)?)
+                .execute(&mut *tx)
+                .await?;
+                sqlx::query("select pg_notify(current_schema() || '.river_insert', '{\"queue\":\"default\"}')")
+                    .execute(&mut *tx)
+                    .await?;
+            }
+        }
+        let noted = before_commit();
+        tx.commit().await?;
+        Ok(noted)
+    }
+
+    /// Whether jobs are left. `conn` looks through indexes only: tables are full of dead rows here.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn is_busy(self, conn: &mut PgConnection) -> Result<bool> {
+        let sql = match self {
+            Self::Ours | Self::Raw => {
+                "select exists (select from jobs where queue = 'default' and state = 'available')
+                   or exists (select from jobs where kind = 'bench_nothing' and state = 'running')"
+            }
+            Self::Graphile | Self::GraphileBest => {
+                "select exists (select from (select id from graphile_worker._private_jobs order by id limit 1) job)"
+            }
+            Self::River => {
+                "select exists (select from river_job where state = 'available' and queue = 'default')
+                   or exists (select from river_job where state = 'running' and queue = 'default')"
+            }
+        };
+        Ok(sqlx::query_scalar(sql).fetch_one(conn).await?)
+    }
+
+    /// How many jobs are done; `None` where done jobs are deleted.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn done(self, conn: &mut PgConnection) -> Result<Option<usize>> {
+        let sql = match self {
+            Self::Ours | Self::Raw => "select count(*) from jobs where kind = 'bench_nothing' and state = 'done'",
+            Self::Graphile | Self::GraphileBest => return Ok(None),
+            Self::River => "select count(*) from river_job where state = 'completed'",
+        };
+        let done: i64 = sqlx::query_scalar(sql).fetch_one(conn).await?;
+        Ok(Some(usize::try_from(done)?))
+    }
+}
+
+/// A running worker.
+#[derive(Debug)]
+pub struct Worker {
+    /// Its process.
+    pub program: Program,
+    /// Where it writes at its end how long jobs waited.
+    pub waits: PathBuf,
+}
+
+fn graphile(ring: &Ring<'_>) -> Command {
+    let mut command = program::command("node");
+    command.arg(ring.plan.peers.join("node/graphile.mjs"));
+    command
+}
+
+fn river(ring: &Ring<'_>) -> Result<Command> {
+    let path = ring.programs.join("../peers/release/river-peer");
+    ensure!(Path::exists(&path), "it was not built");
+    Ok(program::command(path))
+}
