@@ -80,6 +80,22 @@ impl Stage {
         Ok(self.url(name))
     }
 
+    /// A new, migrated database. See [`Stage::database`].
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn product_database(&self, name: &str) -> Result<String> {
+        self.database(name, Self::PRODUCT).await
+    }
+
+    /// A new, empty database. See [`Stage::database`].
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn empty_database(&self, name: &str) -> Result<String> {
+        self.database(name, "template1").await
+    }
+
     /// Drops a database with everybody connected to it.
     ///
     /// # Errors
