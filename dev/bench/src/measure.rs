@@ -86,6 +86,15 @@ pub struct Row {
 }
 
 impl Row {
+    /// A question with its figures; the first of them are ours.
+    ///
+    /// # Panics
+    /// When there are none.
+    pub fn of(what: impl Into<String>, better: Better, mut series: Vec<Series>, targets: Vec<Target>) -> Self {
+        let peers = series.split_off(1);
+        Self { what: what.into(), better, ours: series.remove(0), peers, targets }
+    }
+
     /// The figure that a target is about, and whether it is met; `None` when its peer was not measured.
     pub fn verdict(&self, target: &Target) -> Option<(f64, bool)> {
         let figure = match &target.against {

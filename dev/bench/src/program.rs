@@ -28,7 +28,7 @@ pub struct Program {
 }
 
 impl Program {
-    /// Starts `command` with its output in the file `log`, and waits until a line of that contains
+    /// Starts `command` with its output in the file `log`, and waits until that contains
     /// `ready`.
     ///
     /// # Errors
@@ -40,7 +40,7 @@ impl Program {
         let child = launch::spawn_from_lasting_thread(command).with_context(|| format!("cannot start {name}"))?;
         let mut program = Self { child, log: log.to_path_buf() };
         let deadline = Instant::now() + START_LIMIT;
-        while !program.output().lines().any(|line| line.contains(ready)) {
+        while !program.output().contains(ready) {
             if let Some(status) = program.child.try_wait()? {
                 bail!("it ended with {status}:\n{}", program.output());
             }
@@ -78,6 +78,20 @@ impl Program {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid()))?;
         let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("it has ended")?;
         Ok(kib.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
+    }
+
+    /// Waits until it ends by itself. Returns what it wrote.
+    ///
+    /// # Errors
+    /// When it fails, with what it wrote.
+    pub async fn ends(mut self) -> Result<String> {
+        loop {
+            match self.child.try_wait()? {
+                None => tokio::time::sleep(Duration::from_millis(5)).await,
+                Some(status) if status.success() => return Ok(self.output()),
+                Some(status) => bail!("{status}:\n{}", self.output()),
+            }
+        }
     }
 
     /// Tells it to stop (SIGTERM) and waits until it has.

@@ -5,13 +5,11 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Parser;
 use humanchat_bench::queue::{raw, stamp::Waits};
+use humanchat_domain::config::Settings;
 use tokio::signal::unix::{SignalKind, signal};
 
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// The database
-    #[arg(long)]
-    url: String,
     /// A hundred jobs at a time instead of one
     #[arg(long)]
     batches: bool,
@@ -24,9 +22,10 @@ struct Arguments {
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let waits = Waits::default();
+    let settings = Settings::from_env()?;
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
-        ended = raw::work(&arguments.url, arguments.batches, waits.clone()) => ended?,
+        ended = raw::work(&settings, arguments.batches, waits.clone()) => ended?,
         _ = terminate.recv() => {}
     }
     waits.write(&arguments.waits)

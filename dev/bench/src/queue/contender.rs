@@ -4,12 +4,13 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, ensure};
 use chrono::{DateTime, Utc};
 use humanchat_jobs::NewJob;
-use sqlx::{Connection as _, PgConnection};
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection, postgres::PgConnectOptions};
 
 use super::stamp::Nothing;
 use crate::{
@@ -17,6 +18,11 @@ use crate::{
     program::{self, Program},
     stage::Stage,
 };
+
+/// How often to look whether jobs are left.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Nobody here takes so long.
+const LIMIT: Duration = Duration::from_mins(2);
 
 /// Somebody whose queue is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +37,15 @@ pub enum Contender {
     GraphileBest,
     /// River for Rust.
     River,
+}
+
+/// What a worker is to be good at, where it has to choose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// Many jobs a second.
+    Throughput,
+    /// Jobs that don't wait.
+    Latency,
 }
 
 /// What contenders need.
@@ -102,42 +117,66 @@ impl Contender {
         ring.stage.database(name, self.template()).await
     }
 
-    /// Starts a worker process and waits until it works. `one_by_one` asks the raw contender for its
-    /// other form.
+    /// Starts a worker process and waits until it works.
     ///
     /// # Errors
     /// When it doesn't start.
-    pub async fn worker(self, ring: &Ring<'_>, url: &str, number: usize, one_by_one: bool) -> Result<Worker> {
-        let folder = ring.stage.folder();
-        let waits = folder.join(format!("waits-{number}"));
+    pub async fn worker(self, ring: &Ring<'_>, url: &str, number: usize, style: Style) -> Result<Worker> {
+        let waits = ring.stage.folder().join(format!("waits-{number}"));
         fs::remove_file(&waits).ok();
         let mut command = match self {
-            Self::Ours => {
-                let mut command = program::command(ring.programs.join("noop-worker"));
-                command.env("JWT_SECRET", "a secret of the benchmark, 32 bytes or more");
-                command.env("REDIS_URL", ring.stage.redis_url()).env("LOG_LEVEL", "info").env("LOG_FORMAT", "json");
-                command
-            }
+            Self::Ours => program::command(ring.programs.join("noop-worker")),
             Self::Raw => {
                 let mut command = program::command(ring.programs.join("raw-worker"));
-                command.args(["--url", url]).args((!one_by_one).then_some("--batches"));
+                command.args((style == Style::Throughput).then_some("--batches"));
                 command
             }
-            Self::Graphile | Self::GraphileBest => {
-                let mut command = graphile(ring);
-                command.arg(if self == Self::Graphile { "default" } else { "best" });
-                command
-            }
-            Self::River => {
-                let mut command = river(ring)?;
-                command.arg("work");
-                command
-            }
+            Self::Graphile | Self::GraphileBest => graphile(ring),
+            Self::River => river(ring)?,
         };
-        command.arg("--waits").arg(&waits).env("DATABASE_URL", url).current_dir(&folder);
+        match self {
+            Self::Ours | Self::Raw => {}
+            Self::Graphile => drop(command.arg("default")),
+            Self::GraphileBest => drop(command.arg("best")),
+            Self::River => drop(command.arg("work")),
+        }
+        command.arg("--waits").arg(&waits);
         let ready = if self == Self::Ours { "\"working\"" } else { "ready" };
-        let program = Program::start(command, &folder.join(format!("log-{number}")), ready).await;
-        Ok(Worker { program: program.with_context(|| format!("the worker of {}", self.name()))?, waits })
+        let program = self.start(ring, command, url, &format!("worker-{number}.log"), ready).await?;
+        Ok(Worker { program, waits })
+    }
+
+    /// Runs a process that enqueues, until it ends. Returns what it wrote.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub async fn send(self, ring: &Ring<'_>, url: &str, arguments: &[String]) -> Result<String> {
+        let mut command = match self {
+            Self::Ours | Self::Raw | Self::Graphile | Self::GraphileBest => {
+                program::command(ring.programs.join("sender"))
+            }
+            Self::River => river(ring)?,
+        };
+        match self {
+            Self::Ours => drop(command.arg("ours")),
+            Self::Raw => drop(command.arg("raw")),
+            Self::Graphile | Self::GraphileBest => drop(command.arg("graphile")),
+            Self::River => {}
+        }
+        command.args(arguments);
+        let program = self.start(ring, command, url, "sender.log", "").await?;
+        program.ends().await.with_context(|| format!("the sender of {}", self.name()))
+    }
+
+    async fn start(self, ring: &Ring<'_>, mut command: Command, url: &str, log: &str, ready: &str) -> Result<Program> {
+        let folder = ring.stage.folder();
+        // The product's settings; the others don't know them. Those of production, as far as there is a choice.
+        command.env("DATABASE_URL", url).env("REDIS_URL", ring.stage.redis_url());
+        command.env("JWT_SECRET", "a secret of the benchmark, 32 bytes or more").env("LOG_LEVEL", "info");
+        // A folder without a `.env`.
+        command.current_dir(&folder);
+        let program = Program::start(command, &folder.join(log), ready).await;
+        program.with_context(|| format!("a process of {}", self.name()))
     }
 
     /// Brings `count` no-op jobs in one transaction and wakes the workers as the contender does.
@@ -182,15 +221,24 @@ impl Contender {
         Ok(noted)
     }
 
-    /// Whether jobs are left. `conn` looks through indexes only: tables are full of dead rows here.
+    /// Waits until no job is left.
     ///
     /// # Errors
-    /// The database's.
-    pub async fn is_busy(self, conn: &mut PgConnection) -> Result<bool> {
+    /// The database's, or that it takes longer than anybody here does.
+    pub async fn finish(self, conn: &mut PgConnection) -> Result<()> {
+        let deadline = Instant::now() + LIMIT;
+        while self.is_busy(conn).await? {
+            ensure!(Instant::now() < deadline, "{} still works after {LIMIT:?}", self.name());
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(())
+    }
+
+    async fn is_busy(self, conn: &mut PgConnection) -> Result<bool> {
         let sql = match self {
             Self::Ours | Self::Raw => {
                 "select exists (select from jobs where queue = 'default' and state = 'available')
-                   or exists (select from jobs where kind = 'bench_nothing' and state = 'running')"
+                   or exists (select from jobs where kind in ('bench_nothing', 'bench_stamp') and state = 'running')"
             }
             Self::Graphile | Self::GraphileBest => {
                 "select exists (select from (select id from graphile_worker._private_jobs order by id limit 1) job)"
@@ -209,13 +257,24 @@ impl Contender {
     /// The database's.
     pub async fn done(self, conn: &mut PgConnection) -> Result<Option<usize>> {
         let sql = match self {
-            Self::Ours | Self::Raw => "select count(*) from jobs where kind = 'bench_nothing' and state = 'done'",
+            Self::Ours | Self::Raw => {
+                "select count(*) from jobs where kind in ('bench_nothing', 'bench_stamp') and state = 'done'"
+            }
             Self::Graphile | Self::GraphileBest => return Ok(None),
             Self::River => "select count(*) from river_job where state = 'completed'",
         };
         let done: i64 = sqlx::query_scalar(sql).fetch_one(conn).await?;
         Ok(Some(usize::try_from(done)?))
     }
+}
+
+/// A connection for looking on. It looks through indexes: these tables are full of dead rows.
+///
+/// # Errors
+/// The database's.
+pub async fn connect(url: &str) -> Result<PgConnection> {
+    let options: PgConnectOptions = url.parse()?;
+    Ok(options.options([("enable_seqscan", "off"), ("enable_bitmapscan", "off")]).connect().await?)
 }
 
 /// A running worker.

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use sqlx::{ConnectOptions as _, Connection as _, PgConnection, postgres::PgConnectOptions};
+use sqlx::Connection as _;
 
-use super::contender::{Contender, Ring};
+use super::contender::{Contender, Ring, Style, connect};
 use crate::{
     measure::{Better, Row, Series, Target, count, order},
     report::Table,
@@ -14,9 +14,6 @@ use crate::{
 
 /// Jobs before the measurement: connections, prepared statements, compiled code.
 const WARM_UP: usize = 1_000;
-const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// Nobody here takes so long.
-const LIMIT: Duration = Duration::from_mins(2);
 
 /// What a drain told.
 struct Drained {
@@ -54,10 +51,10 @@ pub async fn measure(ring: &Ring<'_>, contenders: &[Contender]) -> Result<Vec<Ta
         }
         let what = if processes == 1 { "one worker process" } else { "two worker processes" };
         let targets = vec![Target::ratio("graphile-worker, at its best", 1.0), Target::ratio("raw", 0.9)];
-        rates.push(row(what.to_owned(), Better::Higher, speed, targets));
+        rates.push(Row::of(what, Better::Higher, speed, targets));
         if processes == 1 {
-            costs.push(row("worker".to_owned(), Better::Lower, worker, Vec::new()));
-            costs.push(row("Postgres".to_owned(), Better::Lower, postgres, Vec::new()));
+            costs.push(Row::of("worker", Better::Lower, worker, Vec::new()));
+            costs.push(Row::of("Postgres", Better::Lower, postgres, Vec::new()));
         }
     }
     Ok(vec![
@@ -66,16 +63,11 @@ pub async fn measure(ring: &Ring<'_>, contenders: &[Contender]) -> Result<Vec<Ta
     ])
 }
 
-fn row(what: String, better: Better, mut series: Vec<Series>, targets: Vec<Target>) -> Row {
-    let peers = series.split_off(1);
-    Row { what, better, ours: series.remove(0), peers, targets }
-}
-
 async fn drain(ring: &Ring<'_>, contender: Contender, processes: usize) -> Result<Drained> {
     let url = contender.database(ring, "drain").await?;
     let mut workers = Vec::new();
     for number in 0..processes {
-        workers.push(contender.worker(ring, &url, number, false).await?);
+        workers.push(contender.worker(ring, &url, number, Style::Throughput).await?);
     }
     let cpu = || -> Result<(Duration, Duration)> {
         let workers: Result<Duration> = workers.iter().map(|worker| worker.program.cpu()).sum();
@@ -83,11 +75,11 @@ async fn drain(ring: &Ring<'_>, contender: Contender, processes: usize) -> Resul
     };
     let mut conn = connect(&url).await?;
     contender.fill(&mut conn, WARM_UP, || ()).await?;
-    wait(contender, &mut conn).await?;
+    contender.finish(&mut conn).await?;
     ring.stage.settle().await?;
     let jobs = ring.plan.work(jobs(contender));
     let (began, before) = contender.fill(&mut conn, jobs, || (Instant::now(), cpu())).await?;
-    wait(contender, &mut conn).await?;
+    contender.finish(&mut conn).await?;
     let (took, before, after) = (began.elapsed(), before?, cpu()?);
     let done = contender.done(&mut conn).await?;
     ensure!(done.is_none_or(|done| done == jobs + WARM_UP), "{done:?} jobs are done of {}", jobs + WARM_UP);
@@ -110,19 +102,4 @@ fn jobs(contender: Contender) -> usize {
         Contender::River => 20_000,
         Contender::Graphile => 5_000,
     }
-}
-
-/// A connection that looks through indexes: these tables are full of dead rows.
-async fn connect(url: &str) -> Result<PgConnection> {
-    let options: PgConnectOptions = url.parse()?;
-    Ok(options.options([("enable_seqscan", "off"), ("enable_bitmapscan", "off")]).connect().await?)
-}
-
-async fn wait(contender: Contender, conn: &mut PgConnection) -> Result<()> {
-    let deadline = Instant::now() + LIMIT;
-    while contender.is_busy(conn).await? {
-        ensure!(Instant::now() < deadline, "{} still works after {LIMIT:?}", contender.name());
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
-    Ok(())
 }

@@ -2,7 +2,10 @@
 
 pub mod contender;
 mod drain;
+mod enqueue;
+mod latency;
 pub mod raw;
+pub mod sender;
 pub mod stamp;
 
 use anyhow::{Context as _, Result};
@@ -32,5 +35,7 @@ pub async fn run(stage: &Stage, plan: &Plan) -> Result<Section> {
         }
     }
     section.tables.extend(drain::measure(&ring, &contenders).await.context("draining")?);
+    section.tables.push(enqueue::measure(&ring, &contenders).await.context("enqueueing")?);
+    section.tables.push(latency::measure(&ring, &contenders).await.context("latency")?);
     Ok(section)
 }

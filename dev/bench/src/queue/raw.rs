@@ -4,7 +4,9 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Result;
-use humanchat_jobs::Job as _;
+use humanchat_domain::config::Settings;
+use humanchat_jobs::Job;
+use secrecy::ExposeSecret as _;
 use serde::Deserialize as _;
 use sqlx::{
     Connection as _, PgConnection, PgPool,
@@ -14,7 +16,7 @@ use sqlx::{
 use tokio::{sync::Notify, task::JoinSet};
 use uuid::Uuid;
 
-use super::stamp::{Nothing, Stamp, Waits};
+use super::stamp::{Stamp, Waits};
 
 /// The channel on which [`notify`] tells of new jobs.
 const CHANNEL: &str = "bench_raw";
@@ -28,18 +30,17 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// The database's.
-pub async fn insert(conn: &mut PgConnection, stamp: Option<&Stamp>) -> Result<()> {
-    let (kind, data) = match stamp {
-        Some(stamp) => (Stamp::NAME, serde_json::to_value(stamp)?),
-        None => (Nothing::NAME, serde_json::to_value(Nothing {})?),
-    };
+pub async fn insert<J: Job>(conn: &mut PgConnection, job: &J) -> Result<()> {
     sqlx::query(
         "insert into jobs (id, kind, queue, priority, max_attempts, data, run_at, created_at)
-         values ($1, $2, 'default', 0, 15, $3, now(), now())",
+         values ($1, $2, $3, $4, $5, $6, now(), now())",
     )
     .bind(Uuid::now_v7())
-    .bind(kind)
-    .bind(data)
+    .bind(J::NAME)
+    .bind(J::QUEUE.as_str())
+    .bind(J::PRIORITY)
+    .bind(J::MAX_ATTEMPTS)
+    .bind(Json(job))
     .execute(conn)
     .await?;
     Ok(())
@@ -58,10 +59,10 @@ pub async fn notify(conn: &mut PgConnection) -> Result<()> {
 ///
 /// # Errors
 /// The database's.
-pub async fn work(url: &str, in_batches: bool, waits: Waits) -> Result<()> {
+pub async fn work(settings: &Settings, in_batches: bool, waits: Waits) -> Result<()> {
     // The ear keeps one for itself.
     let connections = u32::try_from(CONNECTIONS)? + 1;
-    let pool = PgPoolOptions::new().max_connections(connections).connect(url).await?;
+    let pool = PgPoolOptions::new().max_connections(connections).connect(settings.database_url.expose_secret()).await?;
     let bell = Arc::new(Notify::new());
     let mut tasks = JoinSet::new();
     let mut ear = PgListener::connect_with(&pool).await?;
