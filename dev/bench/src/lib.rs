@@ -5,11 +5,15 @@
 
 use std::path::PathBuf;
 
+pub mod api;
+pub mod http;
 pub mod machine;
 pub mod measure;
+pub mod product;
 pub mod program;
 pub mod queue;
 pub mod report;
+pub mod sockets;
 pub mod stage;
 
 /// How much to measure.

@@ -4,7 +4,7 @@ use std::{fs, process::ExitCode};
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, ValueEnum};
-use humanchat_bench::{Plan, machine, queue, report, stage::Stage};
+use humanchat_bench::{Plan, api, machine, queue, report, sockets, stage::Stage};
 use humanchat_domain::clock::Clock;
 use humanchat_local::workspace_root;
 
@@ -28,14 +28,20 @@ struct Arguments {
 enum Part {
     /// The job queue
     Queue,
+    /// The api's requests
+    Api,
+    /// Sockets
+    Sockets,
 }
 
 impl Part {
-    const ALL: [Self; 1] = [Self::Queue];
+    const ALL: [Self; 3] = [Self::Queue, Self::Api, Self::Sockets];
 
     fn name(self) -> &'static str {
         match self {
             Self::Queue => "queue",
+            Self::Api => "api",
+            Self::Sockets => "sockets",
         }
     }
 }
@@ -64,6 +70,8 @@ async fn measure(arguments: &Arguments) -> Result<()> {
     for part in &arguments.parts {
         let section = match part {
             Part::Queue => queue::run(&stage, &plan).await,
+            Part::Api => api::run(&stage, &plan).await,
+            Part::Sockets => sockets::run(&stage, &plan).await,
         };
         let section = section.with_context(|| format!("the {} part", part.name()))?;
         let text = section.markdown(&origin(&stage, *part, arguments));
