@@ -173,6 +173,7 @@ impl Contender {
         // The product's settings; the others don't know them. Those of production, as far as there is a choice.
         command.env("DATABASE_URL", url).env("REDIS_URL", ring.stage.redis_url());
         command.env("JWT_SECRET", "a secret of the benchmark, 32 bytes or more").env("LOG_LEVEL", "info");
+        command.env_remove("RUST_BACKTRACE");
         // A folder without a `.env`.
         command.current_dir(&folder);
         let program = Program::start(command, &folder.join(log), ready).await;

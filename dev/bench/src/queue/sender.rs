@@ -25,6 +25,9 @@ use super::{
 };
 use crate::measure::count;
 
+/// Longer than a nudge is gathered and sent.
+const NUDGE: Duration = Duration::from_millis(200);
+
 /// Whoever enqueues.
 #[derive(Debug, Clone)]
 pub enum Sender {
@@ -120,7 +123,10 @@ impl Sender {
             let sender = self.clone();
             tasks.spawn(async move { sender.send(What::Stamped).await });
         }
-        tasks.join_all().await.into_iter().collect()
+        tasks.join_all().await.into_iter().collect::<Result<()>>()?;
+        // Ours nudges workers in the background, after the commit; a process that ends takes that with it.
+        tokio::time::sleep(NUDGE).await;
+        Ok(())
     }
 
     async fn send(&self, what: What) -> Result<()> {
@@ -194,7 +200,7 @@ async fn graphile(pool: &PgPool, what: What) -> Result<()> {
 }
 
 async fn add_job<J: Job>(conn: &mut PgConnection, job: &J) -> Result<()> {
-    sqlx::query("select graphile_worker.add_job($1, $2)")
+    sqlx::query("select graphile_worker.add_job($1, $2::json)")
         .bind(J::NAME)
         .bind(sqlx::types::Json(job))
         .execute(conn)
