@@ -80,5 +80,5 @@ pub async fn run(
         requests += early + millis.len();
         all.append(&mut millis);
     }
-    Ok(Load { elapsed: begin.elapsed() - LEAD_IN, millis: all, requests })
+    Ok(Load { elapsed: begin.elapsed().saturating_sub(LEAD_IN), millis: all, requests })
 }

@@ -117,11 +117,12 @@ impl Contest<'_> {
             };
             tokio::task::block_in_place(|| run.run())?
         };
-        let each = |spent: Duration| spent.as_secs_f64() * 1e6 / count(load.requests);
+        let each =
+            |before: Duration, now: Duration| now.saturating_sub(before).as_secs_f64() * 1e6 / count(load.requests);
         Ok(Outcome {
-            postgres: each(self.stage.postgres_cpu()? - before.0),
-            api: each(self.api.program.cpu()? - before.1),
-            client: each(cpu(whose)? - before.2),
+            postgres: each(before.0, self.stage.postgres_cpu()?),
+            api: each(before.1, self.api.program.cpu()?),
+            client: each(before.2, cpu(whose)?),
             load,
         })
     }

@@ -75,9 +75,9 @@ impl Run<'_> {
     }
 
     fn load(&self, transactions: &[Transaction]) -> Load {
-        let began = |transaction: &Transaction| transaction.ended - transaction.lasted;
-        let begin = transactions.iter().map(began).min().unwrap_or_default();
-        let counted = transactions.iter().filter(|transaction| transaction.ended - begin >= LEAD_IN);
+        let began = |transaction: &Transaction| transaction.ended.saturating_sub(transaction.lasted);
+        let counted_from = transactions.iter().map(began).min().unwrap_or_default() + LEAD_IN;
+        let counted = transactions.iter().filter(|transaction| transaction.ended >= counted_from);
         let millis = counted.map(|transaction| transaction.lasted.as_secs_f64() * 1000.0).collect();
         Load { elapsed: self.lasting, millis, requests: transactions.len() }
     }

@@ -6,6 +6,9 @@
 /// How much of a frame's payload is kept: enough to tell what it is.
 const KEPT: usize = 24;
 
+/// Instead of a length: it follows in two bytes.
+const LENGTH_FOLLOWS: u8 = 0x7e;
+
 /// What a frame is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -70,7 +73,7 @@ impl Frames {
 fn payload_len(header: &[u8]) -> Option<u64> {
     match (header.get(1)? & 0x7f, header.len()) {
         (short @ ..=125, _) => Some(short.into()),
-        (126, 4) => Some(u16::from_be_bytes([header[2], header[3]]).into()),
+        (LENGTH_FOLLOWS, 4) => Some(u16::from_be_bytes([header[2], header[3]]).into()),
         (127, 10) => header[2..].try_into().ok().map(u64::from_be_bytes),
         _ => None,
     }
@@ -79,12 +82,11 @@ fn payload_len(header: &[u8]) -> Option<u64> {
 /// A client's text frame, masked with zeros, which leave it as it is. At most 65535 bytes.
 pub fn text(payload: &str) -> Vec<u8> {
     let mut frame = vec![0x81];
-    match u8::try_from(payload.len()) {
-        Ok(short @ ..=125) => frame.push(0x80 | short),
-        _ => {
-            frame.push(0x80 | 126);
-            frame.extend(u16::try_from(payload.len()).unwrap_or(u16::MAX).to_be_bytes());
-        }
+    if let Ok(short @ ..=125) = u8::try_from(payload.len()) {
+        frame.push(0x80 | short);
+    } else {
+        frame.push(0x80 | LENGTH_FOLLOWS);
+        frame.extend(u16::try_from(payload.len()).unwrap_or(u16::MAX).to_be_bytes());
     }
     frame.extend([0; 4]);
     frame.extend(payload.as_bytes());

@@ -19,9 +19,9 @@ use crate::{
 };
 
 /// How many connections send when there is always a message to send.
-const SENDERS: usize = 8;
+const SENDERS: usize = 32;
 /// How many messages may then be sent that not everybody has heard.
-const UNDER_WAY: usize = 16;
+const UNDER_WAY: usize = 64;
 
 impl Server {
     /// From just before a message is sent to when the last listener has it, in milliseconds: of that many
@@ -91,7 +91,7 @@ impl Server {
         }
         let elapsed = begin.elapsed().as_secs_f64();
         let deliveries = count(usize::try_from(sent * listeners)?);
-        let cpu = self.program.cpu()? - cpu;
+        let cpu = self.program.cpu()?.saturating_sub(cpu);
         Ok((deliveries / elapsed, cpu.as_secs_f64() * 1e6 / deliveries))
     }
 
