@@ -43,6 +43,7 @@ impl Series {
 
     /// This one's figures through the other's, round by round. Both of a round were measured a moment
     /// apart, so that what slows the whole machine down cancels out.
+    #[must_use]
     pub fn over(&self, other: &Self) -> Self {
         let pairs = self.rounds.iter().zip(&other.rounds);
         Self { name: self.name.clone(), unit: "×", rounds: pairs.map(|(ours, theirs)| ours / theirs).collect() }

@@ -19,6 +19,7 @@ use nix::{
 
 const START_LIMIT: Duration = Duration::from_secs(30);
 const STOP_LIMIT: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(5);
 
 /// A running process, killed when it is dropped.
 #[derive(Debug)]
@@ -47,7 +48,7 @@ impl Program {
             if Instant::now() > deadline {
                 bail!("not ready after {START_LIMIT:?}:\n{}", program.output());
             }
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            tokio::time::sleep(POLL).await;
         }
         Ok(program)
     }
@@ -85,23 +86,29 @@ impl Program {
     /// # Errors
     /// When it fails, with what it wrote.
     pub async fn ends(mut self) -> Result<String> {
-        loop {
-            match self.child.try_wait()? {
-                None => tokio::time::sleep(Duration::from_millis(5)).await,
-                Some(status) if status.success() => return Ok(self.output()),
-                Some(status) => bail!("{status}:\n{}", self.output()),
-            }
-        }
+        let status = self.wait().await?;
+        if status.success() { Ok(self.output()) } else { bail!("{status}:\n{}", self.output()) }
     }
 
     /// Tells it to stop (SIGTERM) and waits until it has.
     ///
     /// # Errors
-    /// When it doesn't stop in time.
+    /// When it doesn't stop in time, with what it wrote.
     pub async fn stop(mut self) -> Result<ExitStatus> {
         processes::signal(self.pid(), Signal::SIGTERM)?;
-        let ended = tokio::task::block_in_place(|| processes::wait(&mut self.child, STOP_LIMIT))?;
-        ended.with_context(|| format!("still running {STOP_LIMIT:?} after SIGTERM:\n{}", self.output()))
+        match tokio::time::timeout(STOP_LIMIT, self.wait()).await {
+            Ok(ended) => ended,
+            Err(_) => bail!("still running {STOP_LIMIT:?} after SIGTERM:\n{}", self.output()),
+        }
+    }
+
+    async fn wait(&mut self) -> Result<ExitStatus> {
+        loop {
+            match self.child.try_wait()? {
+                Some(status) => return Ok(status),
+                None => tokio::time::sleep(POLL).await,
+            }
+        }
     }
 }
 

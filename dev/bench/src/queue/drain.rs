@@ -87,7 +87,7 @@ async fn drain(ring: &Ring<'_>, contender: Contender, processes: usize) -> Resul
     for worker in workers {
         worker.program.stop().await?;
     }
-    let per_thousand = |from: Duration, to: Duration| (to - from).as_secs_f64() * 1_000_000.0 / count(jobs);
+    let per_thousand = |from: Duration, to: Duration| to.saturating_sub(from).as_secs_f64() * 1_000_000.0 / count(jobs);
     Ok(Drained {
         jobs_per_second: count(jobs) / took.as_secs_f64(),
         worker_cpu: per_thousand(before.0, after.0),

@@ -76,8 +76,8 @@ impl Waits {
     /// When the file can't be written.
     pub fn write(&self, path: &Path) -> Result<()> {
         let waits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let lines: String = waits.iter().map(|waited| format!("{waited}\n")).collect();
-        fs::write(path, lines).with_context(|| path.display().to_string())
+        let lines: Vec<_> = waits.iter().map(i64::to_string).collect();
+        fs::write(path, lines.join("\n")).with_context(|| path.display().to_string())
     }
 }
 
