@@ -1,10 +1,8 @@
 //! The queue's SQL, except for the entrance (`humanchat-jobs`).
 //!
 //! A running job belongs to (`locked_by`, `claims`); whoever changes it names both, so that an
-//! acknowledgement that comes too late changes nothing. Only running jobs are locked by somebody, so
-//! statements about jobs of known ids don't ask for the state besides: the planner would then walk a
-//! partial index of all running jobs, and of those that ran since the last vacuum, once for each id.
-//! Leases are on the database's clock, due times on the caller's.
+//! acknowledgement that comes too late changes nothing. Leases are on the database's clock, due
+//! times on the caller's.
 
 use std::time::Duration;
 
@@ -219,7 +217,7 @@ pub(crate) async fn finish(
     sqlx::query_scalar!(
         "update jobs set state = 'done', finished_at = $4, locked_by = null, lease_until = null
          from unnest($1::uuid[], $2::integer[]) as s(id, claims)
-         where jobs.id = s.id and jobs.claims = s.claims and jobs.locked_by = $3
+         where jobs.id = s.id and jobs.claims = s.claims and jobs.locked_by = $3 and jobs.state = 'running'
          returning jobs.id",
         &ids,
         &claims,
@@ -244,7 +242,7 @@ pub(crate) async fn change(conn: &mut PgConnection, changes: &[Change], now: Dat
          from unnest($1::uuid[], $2::uuid[], $3::integer[], $4::text[], $5::timestamptz[], $6::smallint[],
                 $7::smallint[], $8::text[], $9::boolean[])
            as s(id, owner, claims, state, run_at, refund, rescue, error, only_expired)
-         where jobs.id = s.id and jobs.claims = s.claims and jobs.locked_by = s.owner
+         where jobs.id = s.id and jobs.claims = s.claims and jobs.locked_by = s.owner and jobs.state = 'running'
            and (not s.only_expired or jobs.lease_until < now())
          returning jobs.id",
         &column(changes, |change| change.id),
@@ -294,9 +292,9 @@ pub(crate) async fn renew(
 ) -> sqlx::Result<Vec<(Uuid, i32)>> {
     let rows = sqlx::query!(
         r#"with held as (
-             select id, claims from jobs where id = any($1) and locked_by = $2
+             select id, claims from jobs where id = any($1) and locked_by = $2 and state = 'running'
            ), free as materialized (
-             select id from jobs where id = any($1) and locked_by = $2
+             select id from jobs where id = any($1) and locked_by = $2 and state = 'running'
              for update skip locked
            ), renewed as (
              update jobs set lease_until = now() + make_interval(secs => $3) from free where jobs.id = free.id
