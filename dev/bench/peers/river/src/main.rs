@@ -1,0 +1,223 @@
+//! River for Rust as a peer of the queue: the same commands as the product's `noop-worker` and `sender`.
+
+use std::{
+    fs,
+    ops::Range,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result};
+use clap::{Parser, Subcommand};
+use nix::time::{ClockId, clock_gettime};
+use riverqueue::{
+    BoxError, Client, FETCH_COOLDOWN_MIN, Job, JobArgs, QueueConfig, WorkContext, WorkOutcome, Workers,
+    migrate::PostgresMigrator,
+    sqlx::{self, PgPool, postgres::PgPoolOptions},
+};
+use serde::{Deserialize, Serialize};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    task::JoinSet,
+};
+use uuid::Uuid;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// As many as an api process of the product has.
+const CONNECTIONS: u32 = 16;
+
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    url: String,
+    #[command(subcommand)]
+    how: How,
+}
+
+#[derive(Debug, Subcommand)]
+enum How {
+    /// Makes River's tables, and one for the callers' own rows
+    Migrate,
+    /// Works until SIGTERM, then writes how long jobs waited, in microseconds
+    Work {
+        #[arg(long)]
+        waits: PathBuf,
+        /// How many jobs run at once
+        #[arg(long, default_value_t = 1_000)]
+        concurrency: usize,
+        /// The default pause between two fetches instead of the shortest
+        #[arg(long)]
+        relaxed: bool,
+    },
+    /// Enqueues as fast as it goes; ends with a line `rate: <jobs a second>`
+    Rush {
+        #[arg(long)]
+        callers: usize,
+        #[arg(long)]
+        millis: u64,
+        #[arg(long)]
+        with_row: bool,
+    },
+    /// Enqueues at a pace that nothing slows down
+    Flow {
+        #[arg(long)]
+        jobs: usize,
+        #[arg(long)]
+        min_micros: u64,
+        #[arg(long)]
+        max_micros: u64,
+    },
+}
+
+#[derive(Clone, Debug, Deserialize, JobArgs, Serialize)]
+#[river(kind = "bench_nothing")]
+struct Nothing {}
+
+#[derive(Clone, Debug, Deserialize, JobArgs, Serialize)]
+#[river(kind = "send_magic_link")]
+struct SendMagicLink {
+    magic_link_id: String,
+}
+
+#[derive(Clone, Debug, Deserialize, JobArgs, Serialize)]
+#[river(kind = "bench_stamp")]
+struct Stamp {
+    sent_micros: i64,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let pool = PgPoolOptions::new().max_connections(CONNECTIONS).connect(&arguments.url).await?;
+    match arguments.how {
+        How::Migrate => {
+            PostgresMigrator::new(pool.clone()).migrate_up().await?;
+            sqlx::raw_sql(include_str!("rows.sql")).execute(&pool).await?;
+        }
+        How::Work { waits, concurrency, relaxed } => {
+            let mut queue = QueueConfig::new(concurrency);
+            if !relaxed {
+                queue = queue.with_fetch_cooldown(FETCH_COOLDOWN_MIN);
+            }
+            work(pool, queue, &waits).await?;
+        }
+        How::Rush { callers, millis, with_row } => {
+            let sender = Sender::new(pool)?;
+            sender.all(with_row, callers, Duration::from_millis(200)).await?;
+            let began = Instant::now();
+            let sent = sender.all(with_row, callers, Duration::from_millis(millis)).await?;
+            #[expect(clippy::cast_precision_loss)]
+            let rate = sent as f64 / began.elapsed().as_secs_f64();
+            println!("rate: {rate:.1}");
+        }
+        How::Flow { jobs, min_micros, max_micros } => Sender::new(pool)?.flow(jobs, min_micros..max_micros).await?,
+    }
+    Ok(())
+}
+
+async fn work(pool: PgPool, queue: QueueConfig, path: &PathBuf) -> Result<()> {
+    let waits = Arc::new(Mutex::new(Vec::new()));
+    let noted = waits.clone();
+    let mut workers = Workers::new();
+    workers.add_fn(async |_: WorkContext, _: Job<Nothing>| Ok::<_, BoxError>(WorkOutcome::Complete))?;
+    workers.add_fn(move |_: WorkContext, job: Job<Stamp>| {
+        let noted = noted.clone();
+        async move {
+            let waited = now_micros()? - job.args.sent_micros;
+            noted.lock().map_err(|_| "poisoned")?.push(waited);
+            Ok::<_, BoxError>(WorkOutcome::Complete)
+        }
+    })?;
+    let cooldown = queue.fetch_cooldown();
+    let mut builder = Client::builder(pool).workers(workers).queue("default", queue);
+    if let Some(cooldown) = cooldown {
+        // The client's own also keeps notifications apart.
+        builder = builder.fetch_cooldown(cooldown);
+    }
+    let client = builder.build()?;
+    let mut run = client.start()?;
+    run.wait_ready().await?;
+    println!("ready");
+    signal(SignalKind::terminate())?.recv().await;
+    run.stop().await?;
+    let lines: String = waits.lock().unwrap().iter().map(|waited: &i64| format!("{waited}\n")).collect();
+    Ok(fs::write(path, lines)?)
+}
+
+#[derive(Clone)]
+struct Sender {
+    client: Client,
+    pool: PgPool,
+}
+
+impl Sender {
+    fn new(pool: PgPool) -> Result<Self> {
+        let client = Client::builder(pool.clone()).build().context("a client that only inserts")?;
+        Ok(Self { client, pool })
+    }
+
+    async fn all(&self, with_row: bool, callers: usize, time: Duration) -> Result<usize> {
+        let end = Instant::now() + time;
+        let mut tasks = JoinSet::new();
+        for _ in 0..callers {
+            let sender = self.clone();
+            tasks.spawn(async move {
+                let mut sent = 0;
+                while Instant::now() < end {
+                    if with_row { sender.send_with_row().await? } else { sender.send_alone().await? }
+                    sent += 1;
+                }
+                Ok(sent)
+            });
+        }
+        tasks.join_all().await.into_iter().sum()
+    }
+
+    async fn flow(&self, jobs: usize, pauses: Range<u64>) -> Result<()> {
+        let mut tasks = JoinSet::new();
+        let mut at = tokio::time::Instant::now();
+        for _ in 0..jobs {
+            at += Duration::from_micros(rand::random_range(pauses.clone()));
+            tokio::time::sleep_until(at).await;
+            let sender = self.clone();
+            tasks.spawn(async move { sender.send_stamped().await });
+        }
+        tasks.join_all().await.into_iter().collect()
+    }
+
+    async fn send_alone(&self) -> Result<()> {
+        self.client.insert(Nothing {}).await?;
+        Ok(())
+    }
+
+    async fn send_with_row(&self) -> Result<()> {
+        let mut tx = self.pool.begin().await?;
+        let id = Uuid::now_v7();
+        sqlx::query(
+            "insert into magic_links (id, email, created_at, expires_at)
+             values ($1::text::uuid, $2, now(), now() + interval '15 minutes')",
+        )
+        .bind(id.to_string())
+        .bind(format!("{:016x}@example.com", rand::random::<u64>()))
+        .execute(&mut *tx)
+        .await?;
+        self.client.insert(SendMagicLink { magic_link_id: id.to_string() }).tx(&mut tx).await?;
+        Ok(tx.commit().await?)
+    }
+
+    async fn send_stamped(&self) -> Result<()> {
+        let stamp = Stamp { sent_micros: now_micros()? };
+        let mut tx = self.pool.begin().await?;
+        self.client.insert(stamp).tx(&mut tx).await?;
+        Ok(tx.commit().await?)
+    }
+}
+
+/// The monotonic clock in microseconds: the same in all processes of a machine.
+fn now_micros() -> nix::Result<i64> {
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC)?;
+    Ok(now.tv_sec() * 1_000_000 + now.tv_nsec() / 1_000)
+}

@@ -1,0 +1,40 @@
+//! Measures the product beside its peers and its limits, interleaved in one run on this machine.
+//!
+//! Owns the harness ([`stage`], [`program`], [`measure`], [`report`]) and what is measured
+//! ([`queue`]). Nothing depends on it. `bin/bench` builds and runs it.
+
+use std::path::PathBuf;
+
+pub mod api;
+pub mod http;
+pub mod machine;
+pub mod measure;
+pub mod product;
+pub mod program;
+pub mod queue;
+pub mod report;
+pub mod sockets;
+pub mod stage;
+
+/// How much to measure.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// How often, contenders in turn.
+    pub rounds: usize,
+    /// Only to see that everything runs.
+    pub quick: bool,
+    /// Where the peers' programs are.
+    pub peers: PathBuf,
+}
+
+impl Plan {
+    /// A tenth of some work when in a hurry.
+    pub fn work(&self, amount: usize) -> usize {
+        if self.quick { amount.div_ceil(10) } else { amount }
+    }
+}
+
+/// Says on standard error what is being done.
+pub fn say(what: &str) {
+    eprintln!("{what}");
+}

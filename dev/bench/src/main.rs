@@ -1,0 +1,96 @@
+//! `humanchat-bench`: measures what it is told to, prints it, and writes `docs/benchmarks.md`.
+
+use std::{fs, process::ExitCode};
+
+use anyhow::{Context as _, Result};
+use clap::{Parser, ValueEnum};
+use humanchat_bench::{Plan, api, machine, queue, report, sockets, stage::Stage};
+use humanchat_domain::clock::Clock;
+use humanchat_local::workspace_root;
+
+const DOCUMENT: &str = "docs/benchmarks.md";
+
+/// Measures HumanChat beside its peers and limits, on this machine.
+#[derive(Debug, Parser)]
+#[command(name = "bin/bench")]
+struct Arguments {
+    /// What to measure (default: everything)
+    parts: Vec<Part>,
+    /// How often, contenders in turn
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..))]
+    rounds: u8,
+    /// A tenth of the work, to see that everything runs; the figures are printed, never written
+    #[arg(long)]
+    quick: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// The job queue
+    Queue,
+    /// The api's requests
+    Api,
+    /// Sockets
+    Sockets,
+}
+
+impl Part {
+    const ALL: [Self; 3] = [Self::Queue, Self::Api, Self::Sockets];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Queue => "queue",
+            Self::Api => "api",
+            Self::Sockets => "sockets",
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::parse();
+    if arguments.parts.is_empty() {
+        arguments.parts = Part::ALL.to_vec();
+    }
+    let done =
+        tokio::runtime::Runtime::new().context("no runtime").and_then(|runtime| runtime.block_on(measure(&arguments)));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bin/bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn measure(arguments: &Arguments) -> Result<()> {
+    let root = workspace_root()?;
+    let plan = Plan { rounds: arguments.rounds.into(), quick: arguments.quick, peers: root.join("dev/bench/peers") };
+    let stage = Stage::start().await?;
+    let mut sections = Vec::new();
+    for part in &arguments.parts {
+        let section = match part {
+            Part::Queue => queue::run(&stage, &plan).await,
+            Part::Api => api::run(&stage, &plan).await,
+            Part::Sockets => sockets::run(&stage, &plan).await,
+        };
+        let section = section.with_context(|| format!("the {} part", part.name()))?;
+        let text = section.markdown(&origin(&stage, *part, arguments));
+        println!("\n{text}");
+        sections.push((part.name(), text));
+    }
+    if arguments.quick {
+        return Ok(());
+    }
+    let path = root.join(DOCUMENT);
+    let before = fs::read_to_string(&path).unwrap_or_default();
+    fs::write(&path, report::document(&before, &sections)).with_context(|| format!("cannot write {DOCUMENT}"))?;
+    println!("{DOCUMENT} written");
+    Ok(())
+}
+
+/// Where, when and how a section was measured.
+fn origin(stage: &Stage, part: Part, arguments: &Arguments) -> String {
+    let machine = machine::description(stage.postgres());
+    let day = Clock::System.now().format("%Y-%m-%d");
+    format!("{day}, `bin/bench {} --rounds {}`. {machine}.", part.name(), arguments.rounds)
+}

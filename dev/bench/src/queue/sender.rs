@@ -1,0 +1,226 @@
+//! Those who enqueue: in a closed loop, as fast as they can, or at a pace that nothing slows down.
+
+use std::{
+    ops::Range,
+    time::{Duration, Instant},
+};
+
+use anyhow::Result;
+use garde::Unvalidated;
+use humanchat_domain::{
+    Store,
+    auth::{AskMagicLink, ask_magic_link},
+    clock::Clock,
+    config::Settings,
+    id::MagicLinkId,
+};
+use humanchat_jobs::{Job, auth::SendMagicLink};
+use sqlx::{Connection as _, PgConnection, PgPool};
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use super::{
+    raw,
+    stamp::{Nothing, Stamp},
+};
+use crate::measure::count;
+
+/// Longer than a nudge is gathered and sent.
+const NUDGE: Duration = Duration::from_millis(200);
+
+/// Whoever enqueues.
+#[derive(Debug, Clone)]
+pub enum Sender {
+    /// By the product's unit of work.
+    Ours(Store),
+    /// By bare statements on the product's pool and table.
+    Raw(PgPool),
+    /// By graphile-worker's function, on the same kind of pool.
+    Graphile(PgPool),
+}
+
+/// What is enqueued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// A no-op job and nothing else.
+    Alone,
+    /// A row of the caller's own and a job: the product's "ask for a magic link".
+    WithRow,
+    /// A job that notes how long it waited, with whatever wakes a worker.
+    Stamped,
+}
+
+impl Sender {
+    /// A sender of the product, with its settings from the environment and its log as in production.
+    ///
+    /// # Errors
+    /// When a setting is missing or wrong.
+    pub fn ours() -> Result<Self> {
+        let settings = Settings::from_env()?;
+        humanchat_domain::logging::init(&settings)?;
+        Ok(Self::Ours(Store::open(settings, Clock::System)?))
+    }
+
+    /// The limit's sender.
+    ///
+    /// # Errors
+    /// As [`Sender::ours`].
+    pub fn raw() -> Result<Self> {
+        Ok(Self::Raw(product_pool()?))
+    }
+
+    /// graphile-worker's sender.
+    ///
+    /// # Errors
+    /// As [`Sender::ours`], and when the table of the callers' rows can't be made.
+    pub async fn graphile() -> Result<Self> {
+        let pool = product_pool()?;
+        sqlx::raw_sql(ROWS).execute(&pool).await?;
+        Ok(Self::Graphile(pool))
+    }
+
+    /// `callers` that enqueue one after the other, as fast as they can, for `time`. Returns how many
+    /// they were in a second, all together.
+    ///
+    /// # Errors
+    /// The first caller's.
+    pub async fn rush(&self, what: What, callers: usize, time: Duration) -> Result<f64> {
+        // Connections and prepared statements first.
+        self.all(what, callers, Duration::from_millis(200)).await?;
+        let began = Instant::now();
+        let sent = self.all(what, callers, time).await?;
+        Ok(count(sent) / began.elapsed().as_secs_f64())
+    }
+
+    async fn all(&self, what: What, callers: usize, time: Duration) -> Result<usize> {
+        let end = Instant::now() + time;
+        let mut tasks = JoinSet::new();
+        for _ in 0..callers {
+            let sender = self.clone();
+            tasks.spawn(async move {
+                let mut sent = 0;
+                while Instant::now() < end {
+                    sender.send(what).await?;
+                    sent += 1;
+                }
+                Ok(sent)
+            });
+        }
+        tasks.join_all().await.into_iter().sum()
+    }
+
+    /// Enqueues `jobs` stamped ones with pauses of that many microseconds, by chance; never waits for
+    /// one before it begins the next.
+    ///
+    /// # Errors
+    /// The first failure's.
+    pub async fn flow(&self, jobs: usize, pauses: Range<u64>) -> Result<()> {
+        let mut tasks = JoinSet::new();
+        let mut at = tokio::time::Instant::now();
+        for _ in 0..jobs {
+            at += Duration::from_micros(rand::random_range(pauses.clone()));
+            tokio::time::sleep_until(at).await;
+            let sender = self.clone();
+            tasks.spawn(async move { sender.send(What::Stamped).await });
+        }
+        tasks.join_all().await.into_iter().collect::<Result<()>>()?;
+        // Ours nudges workers in the background, after the commit; a process that ends takes that with it.
+        tokio::time::sleep(NUDGE).await;
+        Ok(())
+    }
+
+    async fn send(&self, what: What) -> Result<()> {
+        match self {
+            Self::Ours(store) => ours(store, what).await,
+            Self::Raw(pool) => bare(pool, what).await,
+            Self::Graphile(pool) => graphile(pool, what).await,
+        }
+    }
+}
+
+/// The caller's own rows, for peers that have databases of their own: as the product's.
+const ROWS: &str = "create table if not exists magic_links (
+    id uuid primary key, email text not null, token_hash bytea unique, created_at timestamptz not null,
+    expires_at timestamptz not null, used_at timestamptz);
+  create index if not exists magic_links_email on magic_links (email, id desc);
+  create index if not exists magic_links_expiry on magic_links (expires_at)";
+
+fn product_pool() -> Result<PgPool> {
+    Ok(Store::open(Settings::from_env()?, Clock::System)?.pool().clone())
+}
+
+async fn ours(store: &Store, what: What) -> Result<()> {
+    let stamp = Stamp::now()?;
+    let mut tx = store.begin(None).await?;
+    match what {
+        What::Alone => tx.enqueue(&Nothing {})?,
+        What::WithRow => {
+            let ask = Unvalidated::new(AskMagicLink { email: address() }).validate()?;
+            ask_magic_link(&mut tx, &ask).await?;
+        }
+        What::Stamped => tx.enqueue(&stamp)?,
+    }
+    Ok(tx.commit().await?)
+}
+
+async fn bare(pool: &PgPool, what: What) -> Result<()> {
+    let stamp = Stamp::now()?;
+    let mut conn = pool.acquire().await?;
+    if what == What::Alone {
+        return raw::insert(&mut conn, &Nothing {}).await;
+    }
+    let mut tx = conn.begin().await?;
+    match what {
+        What::Alone | What::WithRow => {
+            let magic_link_id = insert_row(&mut tx).await?;
+            raw::insert(&mut tx, &SendMagicLink { magic_link_id: MagicLinkId(magic_link_id) }).await?;
+        }
+        What::Stamped => raw::insert(&mut tx, &stamp).await?,
+    }
+    tx.commit().await?;
+    // Only a stamped job has somebody who waits for it.
+    if what == What::Stamped { raw::notify(&mut conn).await } else { Ok(()) }
+}
+
+async fn graphile(pool: &PgPool, what: What) -> Result<()> {
+    let stamp = Stamp::now()?;
+    let mut conn = pool.acquire().await?;
+    if what == What::Alone {
+        return add_job(&mut conn, &Nothing {}).await;
+    }
+    let mut tx = conn.begin().await?;
+    match what {
+        What::Alone | What::WithRow => {
+            let magic_link_id = insert_row(&mut tx).await?;
+            add_job(&mut tx, &SendMagicLink { magic_link_id: MagicLinkId(magic_link_id) }).await?;
+        }
+        What::Stamped => add_job(&mut tx, &stamp).await?,
+    }
+    Ok(tx.commit().await?)
+}
+
+async fn add_job<J: Job>(conn: &mut PgConnection, job: &J) -> Result<()> {
+    sqlx::query("select graphile_worker.add_job($1, $2::json)")
+        .bind(J::NAME)
+        .bind(sqlx::types::Json(job))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+async fn insert_row(conn: &mut PgConnection) -> Result<Uuid> {
+    let id = Uuid::now_v7();
+    sqlx::query(
+        "insert into magic_links (id, email, created_at, expires_at)
+         values ($1, $2, now(), now() + interval '15 minutes')",
+    )
+    .bind(id)
+    .bind(address())
+    .execute(conn)
+    .await?;
+    Ok(id)
+}
+
+fn address() -> String {
+    format!("{:016x}@example.com", rand::random::<u64>())
+}
