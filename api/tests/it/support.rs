@@ -47,7 +47,15 @@ pub async fn api_on(database: &TestDatabase, clock: Clock, settings: &[(&str, &s
 /// The same, with sockets that are held to other limits.
 pub async fn api_with(database: &TestDatabase, clock: Clock, settings: &[(&str, &str)], limits: SocketLimits) -> Api {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    api_at(listener, database, clock, settings, (Timeouts::default(), Caps::default())).await
+    api_at(listener, database, clock, settings, Bounds { sockets: limits, ..Bounds::default() }).await
+}
+
+/// What an api puts up with.
+#[derive(Default)]
+pub struct Bounds {
+    pub timeouts: Timeouts,
+    pub caps: Caps,
+    pub sockets: SocketLimits,
 }
 
 /// An api that listens where it is told to, and puts up with clients as told.
@@ -56,7 +64,7 @@ pub async fn api_at(
     database: &TestDatabase,
     clock: Clock,
     settings: &[(&str, &str)],
-    (timeouts, caps): (Timeouts, Caps),
+    bounds: Bounds,
 ) -> Api {
     rustls::crypto::ring::default_provider().install_default().ok();
     let address = listener.local_addr().unwrap();
@@ -64,9 +72,9 @@ pub async fn api_at(
     let mut all = vec![("PUBLIC_URL", public_url.as_str())];
     all.extend_from_slice(settings);
     let store = database.store_with(clock, &all);
-    let app = App::start_with(store.clone(), limits).unwrap();
+    let app = App::start_with(store.clone(), bounds.sockets).unwrap();
     let router = humanchat_api::router(app.clone()).unwrap();
-    let server = Server { router, timeouts, caps };
+    let server = Server { router, timeouts: bounds.timeouts, caps: bounds.caps };
     tokio::spawn(server.serve(listener, CancellationToken::new()));
     Api { address, store, app: Some(app), http: reqwest::Client::new() }
 }

@@ -15,7 +15,7 @@ use humanchat_domain::{
 };
 use tokio::net::TcpListener;
 
-use crate::support::{Api, api_at};
+use crate::support::{Api, Bounds, api_at};
 
 /// A request that is answered with 200.
 const LIVE: &str = "GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -38,7 +38,7 @@ async fn bounded(timeouts: Timeouts, caps: Caps, settings: &[(&str, &str)]) -> A
 
 async fn bounded_at(listener: TcpListener, timeouts: Timeouts, caps: Caps, settings: &[(&str, &str)]) -> Api {
     let database = TestDatabase::create().await;
-    api_at(listener, &database, Clock::manual(noon()), settings, (timeouts, caps)).await
+    api_at(listener, &database, Clock::manual(noon()), settings, Bounds { timeouts, caps, ..Bounds::default() }).await
 }
 
 /// How much memory a process has, in KiB.
