@@ -15,7 +15,7 @@ use crate::queries;
 /// The Postgres channel that workers listen on; the payload is a comma-separated list of queues.
 pub const NUDGE_CHANNEL: &str = "humanchat_jobs";
 
-const GATHER: Duration = Duration::from_millis(5);
+const GATHER: Duration = Duration::from_millis(1);
 
 /// Sends nudges in the background.
 #[derive(Debug, Clone)]

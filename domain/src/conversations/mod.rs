@@ -110,13 +110,17 @@ pub async fn list(store: &Store, caller: UserId, filter: Filter, window: Window<
     let scope = Scope { user_id: caller, route: "conversations", filter };
     let after: Option<Position> = window.cursor.map(|cursor| store.unseal(&scope, cursor)).transpose()?;
     let mut connection = store.pool.acquire().await?;
-    let rows = queries::list(&mut connection, caller, filter, after.as_ref(), i64::from(window.limit) + 1).await?;
+    let limit = i64::from(window.limit) + 1;
+    let rows = match &after {
+        None => queries::list_first(&mut connection, caller, filter, limit).await?,
+        Some(after) => queries::list_next(&mut connection, caller, filter, after, limit).await?,
+    };
     let (rows, more) = cut(rows, window.limit);
     let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
     let last = rows.into_iter().next_back().filter(|_| more);
     let last = last.map(|row| Position { began: row.began, activity: row.activity, id: row.id });
     let next = last.map(|position| store.seal(&scope, &position)).transpose()?;
-    let mut items = queries::load(&mut connection, &ids, Some(caller)).await?;
+    let mut items = queries::load(&mut connection, &ids, caller).await?;
     items.sort_by_key(|item| ids.iter().position(|id| *id == item.id));
     Ok(Page { items, next })
 }
@@ -127,7 +131,7 @@ pub async fn list(store: &Store, caller: UserId, filter: Filter, window: Window<
 /// `NotFound`.
 pub async fn find(store: &Store, caller: UserId, id: ConversationId) -> Result<(Conversation, Vec<User>)> {
     let mut connection = store.pool.acquire().await?;
-    let conversation = queries::load(&mut connection, &[id], Some(caller)).await?.pop();
+    let conversation = queries::load(&mut connection, &[id], caller).await?.pop();
     drop(connection);
     let conversation = conversation.ok_or(Refusal::NotFound("conversation"))?;
     let participants = users::find_many(store, &conversation.participants).await?;
@@ -149,7 +153,7 @@ pub async fn start(tx: &mut Tx, caller: UserId, new: Valid<NewConversation>) -> 
         let message = NewMessage::text(text).map_err(|_| Refusal::field("message", "is not a valid message"))?;
         send_message(tx, caller, id, message).await?;
     }
-    Ok((view(tx, id, Some(caller)).await?, created))
+    Ok((view(tx, id, caller).await?, created))
 }
 
 /// The pair's conversation and whether it is new; `None` when the other isn't there to talk with.
@@ -186,7 +190,7 @@ pub async fn mark_read(
             Event::ConversationRead { conversation_id: id, user_id: caller, message_id: mark.message_id },
         );
     }
-    view(tx, id, Some(caller)).await
+    view(tx, id, caller).await
 }
 
 /// Whether somebody takes part in a conversation.
@@ -206,7 +210,13 @@ pub fn tell_typing(store: &Store, participant: UserId, id: ConversationId) -> Re
     store.ring(Channel::Conversation(id), &event, participant)
 }
 
-pub(crate) async fn view(tx: &mut Tx, id: ConversationId, reader: Option<UserId>) -> Result<Conversation> {
+/// A conversation as all participants see it, read as one of them.
+pub(crate) async fn shared_view(tx: &mut Tx, id: ConversationId, participant: UserId) -> Result<Conversation> {
+    Ok(Conversation { unread_count: None, ..view(tx, id, participant).await? })
+}
+
+/// A conversation as one of its participants sees it.
+pub(crate) async fn view(tx: &mut Tx, id: ConversationId, reader: UserId) -> Result<Conversation> {
     let conversation = queries::load(tx.conn(), &[id], reader).await?.pop();
     conversation.ok_or(Error::Internal("a conversation vanished"))
 }

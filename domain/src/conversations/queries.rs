@@ -124,19 +124,43 @@ pub(super) struct Listed {
     pub began: String,
 }
 
-/// The walk of [`super::list`]: what was committed after it began does not exist for it, neither
-/// conversations nor the messages that would move one up.
-pub(super) async fn list(
+/// Where a walk begins: what is committed now.
+pub(super) async fn list_first(
     conn: &mut PgConnection,
     reader: UserId,
     filter: Filter,
-    after: Option<&Position>,
+    limit: i64,
+) -> sqlx::Result<Vec<Listed>> {
+    sqlx::query_as!(
+        Listed,
+        r#"select c.id as "id: ConversationId", c.last_activity as activity, pg_current_snapshot()::text as "began!"
+           from conversation_participants p join conversations c on c.id = p.conversation_id
+           where p.user_id = $1 and ($2::text is null or c.type = $2)
+             and (not $3 or exists (select from messages m where m.conversation_id = c.id
+                                    and m.seq > p.read_through and m.sender_id is distinct from $1))
+           order by c.last_activity desc, c.id desc limit $4"#,
+        reader.0,
+        filter.kind as Option<ConversationKind>,
+        filter.unread,
+        limit,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// How a walk goes on: what was committed after it began does not exist for it, neither
+/// conversations nor the messages that would move one up.
+pub(super) async fn list_next(
+    conn: &mut PgConnection,
+    reader: UserId,
+    filter: Filter,
+    after: &Position,
     limit: i64,
 ) -> sqlx::Result<Vec<Listed>> {
     sqlx::query_as!(
         Listed,
         r#"with walk as materialized (
-             select coalesce($2::text::pg_snapshot, pg_current_snapshot()) as began
+             select $2::text::pg_snapshot as began
            ), mine as (
              select c.id, began,
                     case when pg_visible_in_snapshot(c.active_in, began) then c.last_activity
@@ -151,25 +175,25 @@ pub(super) async fn list(
                                       and m.seq > p.read_through and m.sender_id is distinct from $1))
            )
            select id as "id: ConversationId", activity as "activity!", began::text as "began!" from mine
-           where $5::timestamptz is null or (activity, id) < ($5, $6)
+           where (activity, id) < ($5, $6)
            order by activity desc, id desc limit $7"#,
         reader.0,
-        after.map(|after| after.began.as_str()),
+        after.began,
         filter.kind as Option<ConversationKind>,
         filter.unread,
-        after.map(|after| after.activity),
-        after.map(|after| after.id.0),
+        after.activity,
+        after.id.0,
         limit,
     )
     .fetch_all(conn)
     .await
 }
 
-/// Conversations as `reader` sees them, or, for `None`, as all participants see them.
+/// Those of the conversations that `reader` takes part in, as they see them.
 pub(super) async fn load(
     conn: &mut PgConnection,
     ids: &[ConversationId],
-    reader: Option<UserId>,
+    reader: UserId,
 ) -> sqlx::Result<Vec<Conversation>> {
     let ids: Vec<_> = ids.iter().map(|id| id.0).collect();
     let rows = sqlx::query!(
@@ -181,18 +205,16 @@ pub(super) async fn load(
                   m.sender_id as "sender_id?: UserId", m.origin as "origin?: Origin", m.type as "message_type?: MessageType",
                   m.content as "content?", m.attachments as "attachments?: Json<Vec<Attachment>>",
                   m.actions as "actions?: Json<Vec<Value>>", m.client_message_id, m.created_at as "sent_at?: DateTime<Utc>",
-                  case when $2::uuid is not null then
-                    (select count(*) from messages u where u.conversation_id = c.id
-                     and u.seq > p.read_through and u.sender_id is distinct from $2)
-                  end as unread_count
-           from conversations c
+                  (select count(*) from messages u where u.conversation_id = c.id
+                   and u.seq > p.read_through and u.sender_id is distinct from $2) as unread_count
+           from unnest($1::uuid[]) as wanted(id)
+           join conversation_participants p on p.conversation_id = wanted.id and p.user_id = $2
+           join conversations c on c.id = p.conversation_id
            join users a on a.id = c.first_user_id
            left join users b on b.id = c.second_user_id
-           left join conversation_participants p on p.conversation_id = c.id and p.user_id = $2
-           left join messages m on m.conversation_id = c.id and m.seq = c.message_count
-           where c.id = any($1) and ($2 is null or p.user_id is not null)"#,
+           left join messages m on m.conversation_id = c.id and m.seq = c.message_count"#,
         &ids,
-        reader.map(|id| id.0),
+        reader.0,
     )
     .fetch_all(conn)
     .await?;

@@ -160,11 +160,11 @@ pub async fn connect(tx: &mut Tx, caller: UserId, connect: &Valid<Connect>) -> R
         && one == other
     {
         let session = sessions::load(tx, one).await?;
-        let conversation = conversations::view(tx, session.conversation_id, Some(caller)).await?;
+        let conversation = conversations::view(tx, session.conversation_id, caller).await?;
         return Ok((Connected::Session { conversation: Box::new(conversation), session: Box::new(session) }, false));
     }
     if let Some(invite) = live(tx, caller, target).await? {
-        let conversation = conversations::view(tx, invite.conversation_id, Some(caller)).await?;
+        let conversation = conversations::view(tx, invite.conversation_id, caller).await?;
         return Ok((Connected::Invite { conversation: Box::new(conversation), invite: Box::new(invite) }, false));
     }
     host.takes_invites()?;
@@ -176,7 +176,7 @@ pub async fn connect(tx: &mut Tx, caller: UserId, connect: &Valid<Connect>) -> R
     }
     let (conversation_id, _) = conversations::between(tx, caller, target).await?.ok_or(Refusal::NotFound("user"))?;
     let invite = invite(tx, conversation_id, caller, target, host.is_online).await?;
-    let conversation = conversations::view(tx, conversation_id, Some(caller)).await?;
+    let conversation = conversations::view(tx, conversation_id, caller).await?;
     Ok((Connected::Invite { conversation: Box::new(conversation), invite: Box::new(invite) }, true))
 }
 
@@ -190,7 +190,7 @@ pub async fn accept(tx: &mut Tx, caller: UserId, id: InviteId) -> Result<Accepte
     let invite = locked(tx, id).await?;
     if let (InviteStatus::Accepted, Some(session_id)) = (invite.status, invite.session_id) {
         let session = sessions::load(tx, session_id).await?;
-        let conversation = conversations::view(tx, invite.conversation_id, Some(caller)).await?;
+        let conversation = conversations::view(tx, invite.conversation_id, caller).await?;
         return Ok(Accepted { invite, session, conversation });
     }
     if invite.status != InviteStatus::Pending {
@@ -200,9 +200,9 @@ pub async fn accept(tx: &mut Tx, caller: UserId, id: InviteId) -> Result<Accepte
     let session = sessions::start_free(tx, pair).await?;
     conversations::queries::link_session(tx.conn(), invite.conversation_id, session.id).await?;
     let invite = resolve(tx, id, InviteStatus::Accepted, Some(&session)).await?;
-    let shared = conversations::view(tx, invite.conversation_id, None).await?;
+    let shared = conversations::shared_view(tx, invite.conversation_id, host).await?;
     tx.emit(Channel::Conversation(shared.id), Event::ConversationUpdated { conversation: shared });
-    let conversation = conversations::view(tx, invite.conversation_id, Some(caller)).await?;
+    let conversation = conversations::view(tx, invite.conversation_id, caller).await?;
     Ok(Accepted { invite, session, conversation })
 }
 
@@ -356,7 +356,7 @@ async fn tell(tx: &mut Tx, invite: &Invite, session: Option<&Session>) -> Result
         InviteStatus::Cancelled => InviteEvent::Cancelled,
         InviteStatus::Expired => InviteEvent::Expired,
     };
-    let conversation = conversations::view(tx, invite.conversation_id, None).await?;
+    let conversation = conversations::shared_view(tx, invite.conversation_id, invite.target_user_id).await?;
     for person in [invite.target_user_id, invite.requester_user_id] {
         let (invite, conversation) = (invite.clone(), Some(conversation.clone()));
         let event = Event::InstantInvite { event, invite, conversation, session: session.cloned() };

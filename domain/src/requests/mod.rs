@@ -226,7 +226,8 @@ pub async fn decide(
     };
     let is_party = caller == requester || caller == target;
     let conversation = match request.conversation_id {
-        Some(id) => Some(conversations::view(tx, id, is_party.then_some(caller)).await?),
+        Some(id) if is_party => Some(conversations::view(tx, id, caller).await?),
+        Some(id) => Some(conversations::shared_view(tx, id, target).await?),
         None => None,
     };
     Ok(Decided { request, conversation })
@@ -247,7 +248,7 @@ async fn resolve(tx: &mut Tx, request: &Request, answer: Answer) -> Result<Reque
     }
     let request = locked(tx, request.id).await?;
     let conversation = match conversation_id {
-        Some(id) => Some(conversations::view(tx, id, None).await?),
+        Some(id) => Some(conversations::shared_view(tx, id, target).await?),
         None => None,
     };
     for person in [requester, target] {

@@ -207,6 +207,10 @@ pub struct Change {
 }
 
 /// Marks jobs of one owner as done. Returns those that were its own.
+///
+/// An owner means that the job is running. Not to say so, and to name the ids apart from their
+/// takings, leaves the planner no other way than the primary key, however many jobs it thinks there
+/// are.
 pub(crate) async fn finish(
     conn: &mut PgConnection,
     owner: Uuid,
@@ -216,9 +220,8 @@ pub(crate) async fn finish(
     let (ids, claims): (Vec<_>, Vec<_>) = jobs.iter().copied().unzip();
     sqlx::query_scalar!(
         "update jobs set state = 'done', finished_at = $4, locked_by = null, lease_until = null
-         from unnest($1::uuid[], $2::integer[]) as s(id, claims)
-         where jobs.id = s.id and jobs.claims = s.claims and jobs.locked_by = $3 and jobs.state = 'running'
-         returning jobs.id",
+         where id = any($1) and claims = ($2::integer[])[array_position($1, id)] and locked_by = $3
+         returning id",
         &ids,
         &claims,
         owner,
@@ -242,7 +245,7 @@ pub(crate) async fn change(conn: &mut PgConnection, changes: &[Change], now: Dat
          from unnest($1::uuid[], $2::uuid[], $3::integer[], $4::text[], $5::timestamptz[], $6::smallint[],
                 $7::smallint[], $8::text[], $9::boolean[])
            as s(id, owner, claims, state, run_at, refund, rescue, error, only_expired)
-         where jobs.id = s.id and jobs.claims = s.claims and jobs.locked_by = s.owner and jobs.state = 'running'
+         where jobs.id = any($1) and jobs.id = s.id and jobs.claims = s.claims and jobs.locked_by = s.owner
            and (not s.only_expired or jobs.lease_until < now())
          returning jobs.id",
         &column(changes, |change| change.id),
@@ -292,12 +295,12 @@ pub(crate) async fn renew(
 ) -> sqlx::Result<Vec<(Uuid, i32)>> {
     let rows = sqlx::query!(
         r#"with held as (
-             select id, claims from jobs where id = any($1) and locked_by = $2 and state = 'running'
+             select id, claims from jobs where id = any($1) and locked_by = $2
            ), free as materialized (
-             select id from jobs where id = any($1) and locked_by = $2 and state = 'running'
+             select id from jobs where id = any($1) and locked_by = $2
              for update skip locked
            ), renewed as (
-             update jobs set lease_until = now() + make_interval(secs => $3) from free where jobs.id = free.id
+             update jobs set lease_until = now() + make_interval(secs => $3) from free where jobs.id = any($1) and jobs.id = free.id
            )
            select id as "id!", claims as "claims!" from held"#,
         ids,
