@@ -1,6 +1,6 @@
 //! `humanchat-api`: serves HTTP and sockets, migrates the database, or prints the OpenAPI document.
 
-use std::{process::ExitCode, time::Duration};
+use std::{net::SocketAddr, process::ExitCode, time::Duration};
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
@@ -10,7 +10,7 @@ use humanchat_api::{
 };
 use humanchat_domain::{Store, clock::Clock, config::Settings, logging};
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, TcpSocket},
     signal::unix::{SignalKind, signal},
 };
 use tokio_util::sync::CancellationToken;
@@ -95,7 +95,7 @@ async fn migrate(store: &Store) -> anyhow::Result<()> {
 
 async fn serve(store: Store) -> anyhow::Result<()> {
     let address = store.settings().bind_addr;
-    let listener = TcpListener::bind(address).await.with_context(|| format!("can't listen on {address}"))?;
+    let listener = listen(address).with_context(|| format!("can't listen on {address}"))?;
     if !store.bus().is_shared() {
         tracing::warn!("no REDIS_URL: realtime works inside this process only; run no second one");
     }
@@ -116,6 +116,16 @@ async fn serve(store: Store) -> anyhow::Result<()> {
     }
     tracing::warn!("some requests did not end in time");
     Ok(())
+}
+
+/// Room for many who connect at the same moment: the usual 1,024 become resets in a storm of reconnects.
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    const BACKLOG: u32 = 4096;
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // As the usual way to listen does: a restart need not wait for the last connections to be forgotten.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Waits for SIGTERM or SIGINT.
