@@ -1,7 +1,7 @@
 //! How many requests are worked on at once. More than that are refused at once, rather than late.
 //!
 //! A request counts until its work is done, even where its client has left; but not while its body is on its way, so
-//! that clients who send slowly keep nobody out. A socket counts until it is open.
+//! that clients who send slowly keep nobody out. Sockets have a door of their own.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
