@@ -13,6 +13,9 @@ struct Arguments {
     /// A hundred jobs at a time instead of one
     #[arg(long)]
     batches: bool,
+    /// Connections that take jobs
+    #[arg(long)]
+    connections: u32,
     /// Where to write at the end how long jobs waited, in microseconds
     #[arg(long)]
     waits: PathBuf,
@@ -25,7 +28,7 @@ async fn main() -> Result<()> {
     let settings = Settings::from_env()?;
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
-        ended = raw::work(&settings, arguments.batches, waits.clone()) => ended?,
+        ended = raw::work(&settings, arguments.connections, arguments.batches, waits.clone()) => ended?,
         _ = terminate.recv() => {}
     }
     waits.write(&arguments.waits)

@@ -29,8 +29,10 @@ const LIMIT: Duration = Duration::from_mins(2);
 pub enum Contender {
     /// The product.
     Ours,
-    /// A loop around `for update skip locked`.
+    /// A loop around `for update skip locked`; on one connection where it takes batches, as such loops are written.
     Raw,
+    /// Four of them in a process.
+    RawWide,
     /// graphile-worker as it comes.
     Graphile,
     /// graphile-worker at its best.
@@ -77,6 +79,7 @@ impl Contender {
         match self {
             Self::Ours => "ours",
             Self::Raw => "raw",
+            Self::RawWide => "raw, four connections",
             Self::Graphile => "graphile-worker, default",
             Self::GraphileBest => "graphile-worker, at its best",
             Self::River => "River",
@@ -86,7 +89,7 @@ impl Contender {
     /// The database that its others are copies of.
     fn template(self) -> &'static str {
         match self {
-            Self::Ours | Self::Raw => Stage::PRODUCT,
+            Self::Ours | Self::Raw | Self::RawWide => Stage::PRODUCT,
             Self::Graphile | Self::GraphileBest => "graphile",
             Self::River => "river",
         }
@@ -98,7 +101,7 @@ impl Contender {
     /// When it isn't installed or doesn't work: then it can't take part.
     pub async fn install(self, ring: &Ring<'_>) -> Result<()> {
         let mut command = match self {
-            Self::Ours | Self::Raw => return Ok(()),
+            Self::Ours | Self::Raw | Self::RawWide => return Ok(()),
             Self::Graphile | Self::GraphileBest => graphile(ring),
             Self::River => river(ring)?,
         };
@@ -126,16 +129,19 @@ impl Contender {
         fs::remove_file(&waits).ok();
         let mut command = match self {
             Self::Ours => program::command(ring.programs.join("noop-worker")),
-            Self::Raw => {
+            Self::Raw | Self::RawWide => {
                 let mut command = program::command(ring.programs.join("raw-worker"));
-                command.args((style == Style::Throughput).then_some("--batches"));
+                let in_batches = style == Style::Throughput;
+                command.args(in_batches.then_some("--batches"));
+                let connections = if in_batches && self == Self::Raw { 1 } else { 4 };
+                command.arg(format!("--connections={connections}"));
                 command
             }
             Self::Graphile | Self::GraphileBest => graphile(ring),
             Self::River => river(ring)?,
         };
         match self {
-            Self::Ours | Self::Raw => {}
+            Self::Ours | Self::Raw | Self::RawWide => {}
             Self::Graphile => drop(command.arg("default")),
             Self::GraphileBest => drop(command.arg("best")),
             Self::River => drop(command.arg("work")),
@@ -152,14 +158,14 @@ impl Contender {
     /// When it fails.
     pub async fn send(self, ring: &Ring<'_>, url: &str, arguments: &[String]) -> Result<String> {
         let mut command = match self {
-            Self::Ours | Self::Raw | Self::Graphile | Self::GraphileBest => {
+            Self::Ours | Self::Raw | Self::RawWide | Self::Graphile | Self::GraphileBest => {
                 program::command(ring.programs.join("sender"))
             }
             Self::River => river(ring)?,
         };
         match self {
             Self::Ours => drop(command.arg("ours")),
-            Self::Raw => drop(command.arg("raw")),
+            Self::Raw | Self::RawWide => drop(command.arg("raw")),
             Self::Graphile | Self::GraphileBest => drop(command.arg("graphile")),
             Self::River => {}
         }
@@ -188,7 +194,7 @@ impl Contender {
     pub async fn fill<T>(self, conn: &mut PgConnection, count: usize, before_commit: impl FnOnce() -> T) -> Result<T> {
         let mut tx = conn.begin().await?;
         match self {
-            Self::Ours | Self::Raw => {
+            Self::Ours | Self::Raw | Self::RawWide => {
                 let now = sqlx::query_scalar::<_, DateTime<Utc>>("select now()").fetch_one(&mut *tx).await?;
                 for begin in (0..count).step_by(5_000) {
                     let jobs = (begin..count.min(begin + 5_000)).map(|_| NewJob::new(&Nothing {}, now));
@@ -237,7 +243,7 @@ impl Contender {
 
     async fn is_busy(self, conn: &mut PgConnection) -> Result<bool> {
         let sql = match self {
-            Self::Ours | Self::Raw => {
+            Self::Ours | Self::Raw | Self::RawWide => {
                 "select exists (select from jobs where queue = 'default' and state = 'available')
                    or exists (select from jobs where kind in ('bench_nothing', 'bench_stamp') and state = 'running')"
             }
@@ -258,7 +264,7 @@ impl Contender {
     /// The database's.
     pub async fn done(self, conn: &mut PgConnection) -> Result<Option<usize>> {
         let sql = match self {
-            Self::Ours | Self::Raw => {
+            Self::Ours | Self::Raw | Self::RawWide => {
                 "select count(*) from jobs where kind in ('bench_nothing', 'bench_stamp') and state = 'done'"
             }
             Self::Graphile | Self::GraphileBest => return Ok(None),

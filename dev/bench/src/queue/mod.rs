@@ -11,7 +11,7 @@ pub mod stamp;
 use anyhow::{Context as _, Result};
 
 use contender::{
-    Contender::{Graphile, GraphileBest, Ours, Raw, River},
+    Contender::{Graphile, GraphileBest, Ours, Raw, RawWide, River},
     Ring,
 };
 
@@ -25,7 +25,7 @@ pub async fn run(stage: &Stage, plan: &Plan) -> Result<Section> {
     let ring = Ring::new(stage, plan)?;
     let mut section = Section::default();
     let mut contenders = Vec::new();
-    for contender in [Ours, Raw, Graphile, GraphileBest, River] {
+    for contender in [Ours, Raw, RawWide, Graphile, GraphileBest, River] {
         match contender.install(&ring).await {
             Ok(()) => contenders.push(contender),
             Err(error) => {
@@ -35,6 +35,8 @@ pub async fn run(stage: &Stage, plan: &Plan) -> Result<Section> {
         }
     }
     section.tables.extend(drain::measure(&ring, &contenders).await.context("draining")?);
+    // How many connections take batches is nothing to those who take one job at a time, or none.
+    contenders.retain(|who| *who != RawWide);
     section.tables.push(enqueue::measure(&ring, &contenders).await.context("enqueueing")?);
     section.tables.push(latency::measure(&ring, &contenders).await.context("latency")?);
     Ok(section)

@@ -20,8 +20,6 @@ use super::stamp::{Stamp, Waits};
 
 /// The channel on which [`notify`] tells of new jobs.
 const CHANNEL: &str = "bench_raw";
-/// Connections that take jobs.
-const CONNECTIONS: usize = 4;
 const BATCH: i64 = 100;
 /// How long to wait at most before looking by oneself.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -55,14 +53,14 @@ pub async fn notify(conn: &mut PgConnection) -> Result<()> {
     Ok(())
 }
 
-/// Works for as long as it is polled: in batches of 100, or one job at a time.
+/// Works for as long as it is polled, on so many connections: in batches of 100, or one job at a time.
 ///
 /// # Errors
 /// The database's.
-pub async fn work(settings: &Settings, in_batches: bool, waits: Waits) -> Result<()> {
+pub async fn work(settings: &Settings, connections: u32, in_batches: bool, waits: Waits) -> Result<()> {
     // The ear keeps one for itself.
-    let connections = u32::try_from(CONNECTIONS)? + 1;
-    let pool = PgPoolOptions::new().max_connections(connections).connect(settings.database_url.expose_secret()).await?;
+    let options = PgPoolOptions::new().max_connections(connections + 1);
+    let pool = options.connect(settings.database_url.expose_secret()).await?;
     let bell = Arc::new(Notify::new());
     let mut tasks = JoinSet::new();
     let mut ear = PgListener::connect_with(&pool).await?;
@@ -74,7 +72,7 @@ pub async fn work(settings: &Settings, in_batches: bool, waits: Waits) -> Result
             rung.notify_one();
         }
     });
-    for _ in 0..CONNECTIONS {
+    for _ in 0..connections {
         let hand = Hand { limit: if in_batches { BATCH } else { 1 }, bell: bell.clone(), waits: waits.clone() };
         tasks.spawn(hand.work(pool.clone()));
     }
