@@ -14,13 +14,13 @@ const logger = new Logger(() => (level, message) => {
   if (level === 'error') console.error(message);
 });
 
-// The fastest of eight settings on two cores; see the README's chapter on performance for what each does.
+// Among the fastest of eight settings on two cores; see the README's chapter on performance for what each does.
 const presets = {
   default: { concurrentJobs: 10 },
   best: {
     concurrentJobs: 24,
     maxPoolSize: 10,
-    localQueue: { size: 1000 },
+    localQueue: { size: 500 },
     completeJobBatchDelay: 0,
     failJobBatchDelay: 0,
   },

@@ -79,7 +79,7 @@ struct Contest<'a> {
 impl Contest<'_> {
     /// All rounds of one operation: ours, and pgbench's.
     async fn hold(&self, operation: Operation) -> Result<[Vec<Outcome>; 2]> {
-        let lasting = Duration::from_secs(if self.plan.quick { 1 } else { 10 });
+        let lasting = Duration::from_secs(if self.plan.quick { 1 } else { 6 });
         let requests = self.seeded.requests(operation);
         self.stage.settle().await?;
         let mut outcomes = [Vec::new(), Vec::new()];

@@ -98,8 +98,8 @@ async fn drain(ring: &Ring<'_>, contender: Contender, processes: usize) -> Resul
 /// Enough for some seconds.
 fn jobs(contender: Contender) -> usize {
     match contender {
-        Contender::Ours | Contender::Raw | Contender::RawWide | Contender::GraphileBest => 60_000,
+        Contender::Ours | Contender::Raw | Contender::RawWide | Contender::GraphileBest => 30_000,
         Contender::River => 20_000,
-        Contender::Graphile => 5_000,
+        Contender::Graphile => 3_000,
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     say,
 };
 
-const MILLIS: usize = 2_000;
+const MILLIS: usize = 1_500;
 
 /// The table of all rounds.
 ///

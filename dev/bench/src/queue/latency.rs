@@ -23,7 +23,7 @@ struct Pace {
 
 /// The pauses vary, so that they fall in step with nobody's own.
 const PACES: [Pace; 2] = [
-    Pace { name: "idle, a job every 20 ms", jobs: 400, min_micros: 15_000, max_micros: 25_000 },
+    Pace { name: "idle, a job every 20 ms", jobs: 300, min_micros: 15_000, max_micros: 25_000 },
     Pace { name: "500 jobs a second", jobs: 3_000, min_micros: 1_000, max_micros: 3_000 },
 ];
 /// Jobs before the measurement: connections, prepared statements, compiled code.

@@ -10,7 +10,7 @@ use secrecy::ExposeSecret as _;
 use serde::Deserialize as _;
 use sqlx::{
     Connection as _, PgConnection, PgPool,
-    postgres::{PgListener, PgPoolOptions},
+    postgres::{PgConnectOptions, PgListener, PgPoolOptions},
     types::Json,
 };
 use tokio::{sync::Notify, task::JoinSet};
@@ -59,8 +59,11 @@ pub async fn notify(conn: &mut PgConnection) -> Result<()> {
 /// The database's.
 pub async fn work(settings: &Settings, connections: u32, in_batches: bool, waits: Waits) -> Result<()> {
     // The ear keeps one for itself.
-    let options = PgPoolOptions::new().max_connections(connections + 1);
-    let pool = options.connect(settings.database_url.expose_secret()).await?;
+    // The product's queue goes by its indexes too. Otherwise the planner may begin to sort all that waits, as soon as the
+    // table is analysed in the middle of a drain.
+    let options: PgConnectOptions = settings.database_url.expose_secret().parse()?;
+    let options = options.options([("enable_seqscan", "off"), ("enable_bitmapscan", "off"), ("enable_sort", "off")]);
+    let pool = PgPoolOptions::new().max_connections(connections + 1).connect_with(options).await?;
     let bell = Arc::new(Notify::new());
     let mut tasks = JoinSet::new();
     let mut ear = PgListener::connect_with(&pool).await?;
