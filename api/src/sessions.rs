@@ -3,7 +3,7 @@
 use axum::{Json, extract::State, http::StatusCode};
 use humanchat_domain::{
     id::SessionId,
-    sessions::{self, Session, SessionChange},
+    sessions::{self, Session, SessionChange, SessionQuery},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -15,12 +15,12 @@ use crate::{
         caller::Caller,
         command::{Answer, Command},
         error::ApiError,
-        params::PathId,
+        params::{Paging, Params, PathId},
     },
 };
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(find, change))
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(find, change))
 }
 
 /// A session.
@@ -28,6 +28,30 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 struct SessionBody {
     /// As it is now.
     session: Session,
+}
+
+/// A page of sessions.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct SessionsBody {
+    /// Those agreed last first.
+    sessions: Vec<Session>,
+    /// Absent on the last page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+}
+
+/// The caller's sessions, as host and as guest.
+#[utoipa::path(get, operation_id = "list_sessions", path = "/api/sessions", tag = "Sessions", params(SessionQuery, Paging),
+    responses((status = 200, body = SessionsBody), (status = 422, description = "`validation_failed` with `details.fields`")))]
+async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Params(query): Params<SessionQuery>,
+    Params(paging): Params<Paging>,
+) -> Result<Json<SessionsBody>, ApiError> {
+    let page = sessions::list(&app.store, caller.user_id, &query, paging.window()).await?;
+    Ok(Json(SessionsBody { sessions: page.items, next_cursor: page.next }))
 }
 
 /// One session of the caller's.

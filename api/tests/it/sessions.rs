@@ -1,4 +1,4 @@
-//! `/api/sessions/:id`: a talk, and its end.
+//! `/api/sessions`: talks, and their end.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     invites::three,
-    scene::{at_once, count, id, text},
+    scene::{at_once, count, id, strings, text},
     support::{Person, api},
 };
 
@@ -121,4 +121,42 @@ async fn completing_at_the_same_moment_tells_once() {
     assert_eq!(count(&answers, 200), 6, "{answers:?}");
     assert!(answers.iter().all(|answer| answer.text == answers[0].text));
     assert_eq!(api.told(Channel::Sessions(id(&guest.id))).await.len(), 2);
+}
+
+#[tokio::test]
+async fn sessions_are_listed_by_side_state_and_time() {
+    let api = api().await;
+    let [guest, host, third] = three(&api).await;
+    let ids = async |person: &Person<'_>, query: &str| {
+        strings(&person.get(&format!("/api/sessions?{query}")).await.ok(200)["sessions"], "id")
+    };
+    let mut sessions = Vec::new();
+    for (guest, host) in [(&guest, &host), (&third, &host), (&host, &guest)] {
+        let session = talk(guest, host).await;
+        host.patch(&path(&session), json!({"status": "complete"})).await.ok(200);
+        sessions.push(text(&session["id"]));
+        api.advance(Duration::from_mins(1));
+    }
+    sessions.push(text(&talk(&guest, &third).await["id"]));
+    let of = |numbers: &[usize]| numbers.iter().map(|number| sessions[*number].clone()).collect::<Vec<_>>();
+    assert_eq!(ids(&host, "").await, of(&[2, 1, 0]));
+    assert_eq!(ids(&host, "role=host").await, of(&[1, 0]));
+    assert_eq!(ids(&host, "role=guest").await, of(&[2]));
+    assert_eq!(ids(&guest, "status=in_progress").await, of(&[3]));
+    assert_eq!(ids(&guest, "status=complete&role=guest").await, of(&[0]));
+    assert_eq!(ids(&host, "from=2026-11-16T12:01:00Z").await, of(&[2, 1]));
+    assert_eq!(ids(&host, "from=2026-11-16T12:01:00Z&to=2026-11-16T12:02:00Z").await, of(&[1]));
+    let rows = guest.walk("/api/sessions?limit=1", "sessions", async |_| ()).await;
+    assert_eq!(strings(&json!(rows), "id"), of(&[3, 2, 0]));
+    assert_eq!(rows[1], guest.get(&format!("/api/sessions/{}", sessions[2])).await.ok(200)["session"]);
+
+    let first = host.get("/api/sessions?limit=1").await.ok(200);
+    let cursor = text(&first["nextCursor"]);
+    guest.get(&format!("/api/sessions?cursor={cursor}")).await.refused(400, "malformed_request");
+    host.get(&format!("/api/sessions?role=host&cursor={cursor}")).await.refused(400, "malformed_request");
+    host.get("/api/sessions?status=over").await.refused(400, "malformed_request");
+    for (field, query) in [("from", "from=today"), ("to", "to=2026-11-16"), ("to", "to=2026-12-31T23:59:60Z")] {
+        let details = host.get(&format!("/api/sessions?{query}")).await.refused(422, "validation_failed");
+        assert!(details["fields"][field].is_string(), "{query}: {details}");
+    }
 }

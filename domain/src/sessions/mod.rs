@@ -1,4 +1,4 @@
-//! Sessions: live talks. For now the instant ones, which an accepted invite starts.
+//! Sessions: live talks. The instant ones, which an accepted invite starts.
 
 mod queries;
 
@@ -6,16 +6,17 @@ use chrono::{DateTime, TimeDelta, Utc};
 use garde::{Valid, Validate};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     Store,
     availability::Span,
+    cursor::{Page, Scope, Window, cut},
     error::{Error, Refusal, Result},
     event::{Channel, Event},
     id::{ConversationId, SessionId, UserId},
     money::Price,
-    text::Timestamp,
+    text::{Timestamp, moment},
     tx::Tx,
     users::{self, ConversationType, text_enum},
 };
@@ -40,6 +41,13 @@ text_enum! {
         Cancelled,
         /// Somebody did not come.
         NoShow,
+    }
+    /// Which side of a session somebody is on.
+    SessionRole {
+        /// The one who was asked.
+        Host,
+        /// The one who asked.
+        Guest,
     }
     /// Where a session's payment stands.
     PaymentStatus {
@@ -130,6 +138,42 @@ pub async fn find(store: &Store, caller: UserId, id: SessionId) -> Result<Sessio
     let mut connection = store.pool.acquire().await?;
     let session = queries::find(&mut connection, id, Some(caller)).await?;
     Ok(session.ok_or(Refusal::NotFound("session"))?)
+}
+
+/// Which of the caller's sessions to list.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct SessionQuery {
+    /// Only those where the caller is the host, or the guest.
+    #[param(inline)]
+    pub role: Option<SessionRole>,
+    /// Only those that are so far.
+    #[param(inline)]
+    pub status: Option<SessionStatus>,
+    /// Only those that begin then or later: RFC 3339.
+    #[param(example = "2026-11-22T18:00:00Z")]
+    pub from: Option<String>,
+    /// Only those that begin before then: RFC 3339.
+    pub to: Option<String>,
+}
+
+/// The caller's sessions, those agreed last first.
+///
+/// # Errors
+/// `BadCursor`; `Invalid` by parameter.
+pub async fn list(store: &Store, caller: UserId, query: &SessionQuery, window: Window<'_>) -> Result<Page<Session>> {
+    let time = |text: &Option<String>, field: &str| {
+        let wrong = || Refusal::field(field, "must be a time like 2026-11-22T18:00:00Z");
+        text.as_ref().map(|text| moment(text).ok_or_else(wrong)).transpose()
+    };
+    let (from, to) = (time(&query.from, "from")?, time(&query.to, "to")?);
+    let scope = Scope { user_id: caller, route: "sessions", filter: query };
+    // An order that nothing changes, so that a walk sees each session once.
+    let before: Option<SessionId> = window.cursor.map(|cursor| store.unseal(&scope, cursor)).transpose()?;
+    let walk = queries::Walk { caller, query, from, to, before, limit: i64::from(window.limit) + 1 };
+    let (items, more) = cut(queries::list(&store.pool, &walk).await?, window.limit);
+    let next = items.last().filter(|_| more).map(|session| store.seal(&scope, &session.id)).transpose()?;
+    Ok(Page { items, next })
 }
 
 /// Takes a step in a session's life.

@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
 
-use super::{Pair, PaymentStatus, Session, SessionStatus, SessionType};
+use super::{Pair, PaymentStatus, Session, SessionQuery, SessionRole, SessionStatus, SessionType};
 use crate::{
     availability::Span,
     id::{ConversationId, SessionId, UserId},
@@ -76,6 +76,43 @@ pub(super) async fn find(
     .fetch_optional(conn)
     .await?;
     Ok(row.map(Into::into))
+}
+
+/// A page of [`super::list`].
+pub(super) struct Walk<'a> {
+    pub caller: UserId,
+    pub query: &'a SessionQuery,
+    pub from: Option<DateTime<Utc>>,
+    pub to: Option<DateTime<Utc>>,
+    pub before: Option<SessionId>,
+    pub limit: i64,
+}
+
+pub(super) async fn list(pool: &PgPool, walk: &Walk<'_>) -> sqlx::Result<Vec<Session>> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select id as "id: SessionId", host_user_id as "host_user_id: UserId", guest_user_id as "guest_user_id: UserId",
+                  conversation_id as "conversation_id: ConversationId", type as "kind: SessionType",
+                  status as "status: SessionStatus", start_time as "start_time: Timestamp", end_time as "end_time: Timestamp",
+                  duration_minutes, agreed_price_minor, currency, payment_mode as "payment_mode: ConversationType",
+                  cancellation_policy, version, created_at as "created_at: Timestamp", updated_at as "updated_at: Timestamp"
+           from sessions
+           where ((host_user_id = $1 and $2) or (guest_user_id = $1 and $3))
+             and ($4::text is null or status = $4) and ($5::timestamptz is null or start_time >= $5)
+             and ($6::timestamptz is null or start_time < $6) and ($7::uuid is null or id < $7)
+           order by id desc limit $8"#,
+        walk.caller.0,
+        walk.query.role != Some(SessionRole::Guest),
+        walk.query.role != Some(SessionRole::Host),
+        walk.query.status as Option<SessionStatus>,
+        walk.from,
+        walk.to,
+        walk.before.map(|id| id.0),
+        walk.limit,
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows.into_iter().map(Into::into).collect())
 }
 
 /// Locks a session of this person's; false when there is none.
