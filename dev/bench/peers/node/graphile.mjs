@@ -14,7 +14,7 @@ const logger = new Logger(() => (level, message) => {
   if (level === 'error') console.error(message);
 });
 
-// Among the fastest of eight settings on two cores; see the README's chapter on performance for what each does.
+// For throughput; see the README's chapter on performance for what each does.
 const presets = {
   default: { concurrentJobs: 10 },
   best: {
