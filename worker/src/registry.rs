@@ -20,7 +20,7 @@ pub fn concurrency(queue: Queue) -> usize {
     match queue {
         Queue::Default => 50,
         Queue::Mail => 8,
-        Queue::Maintenance => 4,
+        Queue::Maintenance | Queue::Bulk => 4,
     }
 }
 
