@@ -13,9 +13,7 @@ create table notifications (
   -- From then on it is no news any more, read or not.
   ends_at    timestamptz,
   read_at    timestamptz,
-  created_at timestamptz not null,
-  -- The transaction that wrote it: whether a walk that began earlier may see it.
-  stored_in  xid8 not null default pg_current_xact_id()
+  created_at timestamptz not null
 );
 create unique index notifications_key on notifications (user_id, key);
 create index notifications_user on notifications (user_id, id desc);
@@ -27,16 +25,16 @@ create table notification_preferences (
   -- {"invite": false}: where somebody differs from the default.
   mail           jsonb not null default '{}' check (jsonb_typeof(mail) = 'object'),
   digest         text not null default 'off' check (digest in ('off', 'hourly', 'daily')),
-  -- Minutes of the local day.
-  digest_minute  smallint not null default 480 check (digest_minute between 0 and 1439),
+  -- Local wall time: an hour, and minutes of the day.
+  digest_hour    smallint not null default 8 check (digest_hour between 0 and 23),
   quiet_start    smallint check (quiet_start between 0 and 1439),
-  quiet_end      smallint check (quiet_end between 0 and 1439),
+  quiet_end      smallint check (quiet_end between 0 and 1440),
   -- Up to when digests have told of everything, and when the next one is due.
   digested_until timestamptz,
   next_digest_at timestamptz,
   updated_at     timestamptz not null,
   check ((quiet_start is null) = (quiet_end is null)),
-  check (quiet_start <> quiet_end),
+  check (quiet_start <> quiet_end % 1440),
   check ((digest = 'off') = (next_digest_at is null)),
   check ((digest = 'off') = (digested_until is null))
 );

@@ -209,7 +209,7 @@ mod tests {
             let keys: Vec<_> = lines.iter().map(|line| line.split([':', ';']).next().unwrap()).collect();
             prop_assert_eq!(keys.iter().filter(|key| **key == "BEGIN").count(), 2);
             prop_assert_eq!(keys.iter().filter(|key| **key == "ATTENDEE").count(), 1);
-            prop_assert_eq!(lines.len(), 18, "{:#?}", lines);
+            prop_assert_eq!(lines.len(), 19, "{:#?}", lines);
             prop_assert_eq!(text(&ics, "SUMMARY"), summary);
             let unfolded = unfold(&ics);
             prop_assert!(read_calendar(&unfolded).is_ok());

@@ -148,6 +148,12 @@ pub enum Event {
         /// What.
         notification: Notification,
     },
+    /// Staff announced something. This stands for its `notification.created`.
+    #[serde(rename = "announcement")]
+    Announcement {
+        /// It, as a notification.
+        notification: Notification,
+    },
     /// Notifications were read, dismissed, or came to nothing: none of them is unread any more.
     #[serde(rename = "notification.read")]
     NotificationRead {

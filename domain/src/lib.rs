@@ -14,6 +14,7 @@ use sqlx::{
 
 pub use humanchat_jobs::id;
 
+pub mod announcements;
 pub mod auth;
 pub mod availability;
 pub mod bus;

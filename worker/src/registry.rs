@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use crate::{
     auth, invites,
     job::{Context, JobResult},
-    maintenance, users,
+    maintenance, notifications, users,
 };
 
 /// How many jobs of a queue a process runs at once. Handlers share the process' database
@@ -70,6 +70,10 @@ impl Registry {
         registry.add(auth::send_magic_link);
         registry.add(invites::expire_invite);
         registry.add(users::end_presence);
+        registry.add(notifications::mail_notification);
+        registry.add(notifications::mail_digest);
+        registry.add(notifications::plan_digests);
+        registry.add(notifications::fan_out_announcement);
         registry.add(maintenance::sweep_presence);
         registry.add(maintenance::rotate_events);
         registry.add(maintenance::prune_jobs);

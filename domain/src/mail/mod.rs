@@ -86,6 +86,11 @@ impl Mailer {
         self.from.email.to_string()
     }
 
+    /// Where that address is: what ids of ours end with.
+    pub(crate) fn domain(&self) -> &str {
+        self.from.email.domain()
+    }
+
     /// Commits `tx`, and hands the letter over: to the SMTP server after the commit, or, where
     /// there is none, into the database with it.
     ///
@@ -103,7 +108,7 @@ impl Mailer {
     }
 
     fn message_id(&self, letter: &Letter) -> String {
-        format!("<{}@{}>", letter.about, self.from.email.domain())
+        format!("<{}@{}>", letter.about, self.domain())
     }
 
     fn message(&self, letter: Letter) -> Result<Message> {

@@ -4,6 +4,9 @@
 //! nothing or was seen to elsewhere is settled: from then on it counts as read, and neither mail
 //! nor digest tells of it.
 
+mod inbox;
+mod mailing;
+mod preferences;
 mod queries;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -12,10 +15,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+pub use inbox::{Counts, Marked, list, mark_read};
+pub use mailing::{Mailing, mail_digest, mail_notification, plan_digests};
+pub(crate) use preferences::zone_changed;
+pub use preferences::{Digest, Preferences, QuietHours, preferences, set_preferences};
+pub(crate) use queries::{Circular, insert_many};
+
 use crate::{
     error::Result,
     event::{Channel, Event},
-    id::{NotificationId, UserId},
+    id::{ConversationId, NotificationId, UserId},
     text::Timestamp,
     tx::Tx,
 };
@@ -71,7 +80,7 @@ impl NotificationKind {
     }
 
     /// How long it may be read elsewhere before a mail says it.
-    const fn patience(self) -> TimeDelta {
+    pub(crate) const fn patience(self) -> TimeDelta {
         match self {
             Self::Invite | Self::InviteAnswered | Self::Request | Self::RequestDecided | Self::Message => {
                 TimeDelta::minutes(2)
@@ -149,6 +158,17 @@ pub async fn notify(tx: &mut Tx, notice: Notice) -> Result<bool> {
 pub async fn settle(tx: &mut Tx, user_id: UserId, keys: &[String]) -> Result<()> {
     let now = tx.now();
     let ids = queries::read_by_key(tx.conn(), user_id, keys, now).await?;
+    tell_read(tx, user_id, &ids);
+    Ok(())
+}
+
+/// Ends what tells of messages of a conversation that somebody has read.
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn settle_messages(tx: &mut Tx, user_id: UserId, id: ConversationId) -> Result<()> {
+    let now = tx.now();
+    let ids = queries::read_by_conversation(tx.conn(), user_id, id, now).await?;
     tell_read(tx, user_id, &ids);
     Ok(())
 }
