@@ -128,7 +128,7 @@ impl Row for CheckoutSession {
             "subscription": null,
             "success_url": self.success_url,
             "total_details": {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0},
-            "ui_mode": "hosted",
+            "ui_mode": "hosted_page",
             "url": open.then_some(&self.url),
             "wallet_options": null,
         })
@@ -230,14 +230,13 @@ impl World {
     pub(crate) fn pay_checkout(&mut self, id: &str, card: &'static Card) -> Result<(), ApiError> {
         let session = self.open_checkout(id)?;
         let (wish, intent) = (session.wish.clone(), session.intent.clone());
-        let intent = match intent {
-            Some(intent) => intent,
-            None => {
-                let intent = self.add_intent(wish);
-                self.emit("payment_intent.created", &intent);
-                self.checkouts.find_mut(id)?.intent = Some(intent.clone());
-                intent
-            }
+        let intent = if let Some(intent) = intent {
+            intent
+        } else {
+            let intent = self.add_intent(wish);
+            self.emit("payment_intent.created", &intent);
+            self.checkouts.find_mut(id)?.intent = Some(intent.clone());
+            intent
         };
         let method = self.add_method(card);
         let return_url = format!("{}/checkout/{id}", self.base_url);

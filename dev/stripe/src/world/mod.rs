@@ -95,8 +95,11 @@ impl World {
 
     /// Moves the clock and does what has become due: holds and Checkout sessions expire, refunds settle.
     pub(crate) fn tick(&mut self, now: i64) {
-        self.now = now;
         self.cause = Cause::default();
+        if now == self.now {
+            return;
+        }
+        self.now = now;
         self.expire_holds();
         self.expire_checkouts();
         self.settle_refunds();
