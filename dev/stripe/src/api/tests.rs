@@ -218,7 +218,7 @@ fn last_told(world: &mut World, id: &str) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_money_adds_up_whatever_is_asked(deeds in prop::collection::vec(deed(), 1..40)) {

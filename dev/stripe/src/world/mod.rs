@@ -19,6 +19,7 @@ pub(crate) mod setups;
 pub(crate) mod table;
 pub(crate) mod totals;
 pub(crate) mod transfers;
+pub(crate) mod wish;
 
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
