@@ -204,6 +204,15 @@ const checks = {
     assert.equal((await press(asked.url, { action: 'authenticate' })).status, 303);
     await webhook('checkout.session.completed', asked.id);
 
+    // The page that the bank's question leads to does as well, and completes the session once.
+    const elsewhere = await open();
+    await press(elsewhere.url, { action: 'pay', card: '4000000000003220' });
+    const { payment_intent: asking } = await stripe.checkout.sessions.retrieve(elsewhere.id, { expand: ['payment_intent'] });
+    await press(`${base}/pay/${asking.client_secret}`, { action: 'authenticate' });
+    await webhook('checkout.session.completed', elsewhere.id);
+    const completions = await stripe.events.list({ type: 'checkout.session.completed', limit: 100 });
+    assert.equal(completions.data.filter((event) => event.data.object.id === elsewhere.id).length, 1);
+
     const other = await open();
     assert.equal((await stripe.checkout.sessions.expire(other.id)).status, 'expired');
     await webhook('checkout.session.expired', other.id);

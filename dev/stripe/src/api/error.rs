@@ -77,9 +77,9 @@ impl ApiError {
         Self::invalid_as("parameter_unknown", param, &format!("Received unknown parameter: {param}"))
     }
 
-    /// A property that isn't the id of an object can't be expanded.
+    /// A property that isn't the id of an object can't be expanded. This is found out when all is done.
     pub(crate) fn not_expandable(path: &str) -> Self {
-        Self::request(None, &format!("This property cannot be expanded ({path})."))
+        Self::request(None, &format!("This property cannot be expanded ({path}).")).remembered()
     }
 
     /// The object in the address doesn't exist.

@@ -161,19 +161,28 @@ impl Target {
     }
 
     fn answer(&self, world: &mut World, answer: &Answer) -> Outcome {
+        let outcome = self.act(world, answer);
+        // The intent may be that of a Checkout session, whose bank asked on this page.
+        if let Self::Payment(id) = self
+            && let Some(session) = world.checkout_of(id).map(|session| session.id.clone())
+        {
+            world.complete_checkout(&session)?;
+        }
+        outcome
+    }
+
+    fn act(&self, world: &mut World, answer: &Answer) -> Outcome {
         let passed = answer.action == Action::Authenticate;
-        match (self, answer.action) {
+        match answer.action {
             // Leaving the form changes nothing.
-            (_, Action::Cancel) => Ok(()),
-            (Self::Payment(id), Action::Authenticate | Action::Refuse) => {
-                let outcome = world.answer_challenge(id, passed);
-                let session = world.checkout_of(id).map(|session| session.id.clone());
-                session.map_or(Ok(()), |session| world.complete_checkout(&session)).and(outcome)
-            }
-            (Self::Setup(id), Action::Authenticate | Action::Refuse) => world.answer_setup_challenge(id, passed),
-            (target, Action::Pay | Action::Decline) => {
+            Action::Cancel => Ok(()),
+            Action::Authenticate | Action::Refuse => match self {
+                Self::Payment(id) => world.answer_challenge(id, passed),
+                Self::Setup(id) => world.answer_setup_challenge(id, passed),
+            },
+            Action::Pay | Action::Decline => {
                 let method = Some(world.add_method(answer.card()?));
-                match target {
+                match self {
                     Self::Payment(id) => world.confirm_with(id, method, None, false),
                     Self::Setup(id) => world.confirm_setup_with(id, method, None),
                 }

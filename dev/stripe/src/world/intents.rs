@@ -195,6 +195,7 @@ impl World {
         if method.is_some() {
             intent.method = method;
             intent.status = Status::RequiresConfirmation;
+            intent.next_action = None;
         }
         Ok(intent.json())
     }

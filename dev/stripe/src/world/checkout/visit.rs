@@ -36,7 +36,7 @@ impl World {
         self.complete_checkout(id)
     }
 
-    /// Completes a session whose money is held or taken.
+    /// Completes an open session whose money is held or taken.
     pub(crate) fn complete_checkout(&mut self, id: &str) -> Result<(), ApiError> {
         let session = self.checkouts.find_mut(id)?;
         let status = session.intent.as_deref().and_then(|intent| self.intents.get(intent)).map(|intent| intent.status);
@@ -45,6 +45,9 @@ impl World {
             Some(Status::RequiresCapture) => "unpaid",
             _ => return Ok(()),
         };
+        if session.status != "open" {
+            return Ok(());
+        }
         session.status = "complete";
         session.payment_status = payment_status;
         self.emit("checkout.session.completed", id);
