@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on has failed")]
 
+mod announcements;
 mod auth;
 mod availability;
 mod bodies;
@@ -16,6 +17,8 @@ mod limits;
 mod magic_link;
 mod messages;
 mod metrics;
+mod notification_mail;
+mod notifications;
 mod odd_input;
 mod openapi;
 mod prices;

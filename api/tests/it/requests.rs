@@ -16,7 +16,7 @@ impl Person<'_> {
         self.post("/api/requests", json!({"targetUserId": target.id, "message": message})).await
     }
 
-    async fn decide(&self, request: &Value, status: &str) -> Answer {
+    pub async fn decide(&self, request: &Value, status: &str) -> Answer {
         self.patch(&format!("/api/requests/{}/status", text(&request["id"])), json!({"status": status})).await
     }
 

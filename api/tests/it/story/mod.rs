@@ -1,6 +1,7 @@
 //! The whole story with real processes: two people find each other, talk, and part; and what
 //! crashes, restarts and outages on the way don't change.
 
+mod announcements;
 mod crashes;
 mod database;
 mod mail;
