@@ -54,6 +54,9 @@ pub enum Refusal {
     /// This person is reached by request only.
     #[error("this person takes requests, not instant connections")]
     RequestRequired,
+    /// Somebody has to run the place.
+    #[error("the last admin stays one")]
+    LastAdmin,
     /// Not a step this state allows.
     #[error("{0}")]
     InvalidTransition(String),

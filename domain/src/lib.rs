@@ -14,6 +14,8 @@ use sqlx::{
 
 pub use humanchat_jobs::id;
 
+pub mod admin;
+pub mod audit;
 pub mod auth;
 pub mod availability;
 pub mod bus;
@@ -21,8 +23,10 @@ pub mod clock;
 pub mod config;
 pub mod conversations;
 pub mod cursor;
+pub mod erasure;
 pub mod error;
 pub mod event;
+pub mod export;
 pub mod idempotency;
 pub mod invites;
 pub mod logging;

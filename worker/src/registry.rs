@@ -70,6 +70,7 @@ impl Registry {
         registry.add(auth::send_magic_link);
         registry.add(invites::expire_invite);
         registry.add(users::end_presence);
+        registry.add(users::erase_user);
         registry.add(maintenance::sweep_presence);
         registry.add(maintenance::rotate_events);
         registry.add(maintenance::prune_jobs);

@@ -152,6 +152,7 @@ impl From<Refusal> for ApiError {
             Refusal::HostBusy => (S::CONFLICT, "host_busy"),
             Refusal::RequesterBusy => (S::CONFLICT, "requester_busy"),
             Refusal::RequestRequired => (S::CONFLICT, "request_required"),
+            Refusal::LastAdmin => (S::CONFLICT, "last_admin"),
             Refusal::InvalidTransition(_) => (S::CONFLICT, "invalid_transition"),
             Refusal::IdempotencyKeyReused => (S::UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
             Refusal::IdempotencyInFlight => (S::CONFLICT, "idempotency_in_flight"),

@@ -1,5 +1,6 @@
 //! Sessions: live talks. The instant ones, which an accepted invite starts.
 
+mod leaving;
 mod queries;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -7,6 +8,8 @@ use garde::{Valid, Validate};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
+
+pub(crate) use leaving::end_all;
 
 use crate::{
     Store,

@@ -203,3 +203,15 @@ pub(super) async fn taken(
     .await?;
     Ok(rows.into_iter().map(|row| (row.user_id, row.from)).collect())
 }
+
+/// Locks what somebody has agreed to that isn't over.
+pub(super) async fn unfinished(conn: &mut PgConnection, person: UserId) -> sqlx::Result<Vec<SessionId>> {
+    sqlx::query_scalar!(
+        r#"select id as "id: SessionId" from sessions
+           where status in ('pending', 'in_progress') and $1 in (host_user_id, guest_user_id)
+           order by id for update"#,
+        person.0,
+    )
+    .fetch_all(conn)
+    .await
+}
