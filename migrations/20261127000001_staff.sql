@@ -54,5 +54,5 @@ create index users_name_prefix on users (lower(name) collate "C");
 create index users_email_prefix on users (email collate "C");
 
 create index sessions_unfinished on sessions (status) where status in ('pending', 'in_progress');
-create index sessions_took_place on sessions (start_time) where status in ('in_progress', 'complete');
-create index sessions_ended on sessions (end_time) where status = 'complete';
+create index sessions_started_at on sessions (started_at) where started_at is not null;
+create index sessions_completed_at on sessions (ended_at) where status = 'complete';

@@ -6,5 +6,8 @@ alter table users add constraint users_erased_is_suspended check (erased_at is n
 
 create index mails_address on mails (to_address);
 
--- The request that an unanswered invite was turned into, once.
-alter table invites add column request_id uuid references requests;
+-- The request or booking that an unanswered invite was turned into, once.
+alter table invites
+  add column request_id uuid references requests,
+  add column booking_id uuid references sessions,
+  add constraint invites_converted_once check (num_nonnulls(request_id, booking_id) <= 1);

@@ -98,13 +98,15 @@ async fn cancel(State(app): State<App>, PathId(id): PathId<InviteId>, command: C
     work.finish(invite.map(|invite| (StatusCode::OK, InviteBody { invite }))).await
 }
 
-/// Make something of one's own invite that wasn't accepted: a request, which its host finds when they are back.
+/// Make something of one's own invite that wasn't accepted: a request, which its host finds when they are back, or a
+/// booking.
 ///
-/// An invite that still waits is cancelled with it. The same again finds the same request, with 200.
+/// An invite that still waits is cancelled with it. An invite becomes something once: asking again finds what it became.
 #[utoipa::path(post, operation_id = "convert_invite", path = "/api/conversations/invites/{id}/convert", tag = "Invites",
     params(("id" = InviteId, Path)), request_body = Conversion,
-    responses((status = 201, body = Converted), (status = 200, description = "It was, or one was waiting", body = Converted),
-        (status = 403, description = "`forbidden`: only the requester"), (status = 409, description = "`invite_resolved`")))]
+    responses((status = 201, body = Converted), (status = 200, description = "It was, or a request was waiting", body = Converted),
+        (status = 403, description = "`forbidden`: only the requester"),
+        (status = 409, description = "`invite_resolved`; for a booking `slot_unavailable`, `price_changed`, `request_required`, `payment_required`")))]
 async fn convert(State(app): State<App>, PathId(id): PathId<InviteId>, command: Command<Conversion>) -> Answer {
     let (mut work, caller, conversion) = command.begin(&app).await?;
     let converted = invites::convert(&mut work.tx, caller.user_id, id, conversion).await;

@@ -14,6 +14,7 @@ pub mod id;
 pub mod invites;
 pub mod maintenance;
 mod queries;
+pub mod sessions;
 pub mod users;
 
 pub use queries::{cancel, insert};
@@ -91,6 +92,22 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     }
 }
 
+/// What a waiting job can be found by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobKey {
+    /// [`Job::NAME`].
+    pub kind: &'static str,
+    /// [`Job::dedupe_key`].
+    pub key: String,
+}
+
+impl JobKey {
+    /// The key of a job like this one; of a kind without keys, one that finds nothing.
+    pub fn of<J: Job>(job: &J) -> Self {
+        Self { kind: J::NAME, key: job.dedupe_key().unwrap_or_default() }
+    }
+}
+
 /// A job on its way into the table.
 #[derive(Debug, Clone)]
 pub struct NewJob {
@@ -160,9 +177,10 @@ mod tests {
     use super::*;
     use crate::{
         auth::SendMagicLink,
-        id::{InviteId, MagicLinkId, UserId},
+        id::{InviteId, MagicLinkId, SessionId, UserId},
         invites::ExpireInvite,
-        maintenance::{PruneCredentials, PruneJobs, RotateEvents, SweepPresence},
+        maintenance::{PruneCredentials, PruneJobs, PrunePresences, RotateEvents, SweepPresence},
+        sessions::{EndForgottenSession, EndUnstartedSession, ReleaseHold, RemindOfSession},
         users::{EndPresence, EraseUser},
     };
 
@@ -198,6 +216,21 @@ mod tests {
             "erase_user",
             &json!({"user_id": "user_01jd68t6hbfgyrwktgc5s87555"}),
         );
+        let session = "sess_01jd68t6hbfgyrwktgc5s87555";
+        let session_id = SessionId(ID);
+        golden(&ReleaseHold { session_id }, "release_hold", &json!({"session_id": session}));
+        golden(
+            &RemindOfSession { session_id, version: 2, minutes_before: 60 },
+            "remind_of_session",
+            &json!({"session_id": session, "version": 2, "minutes_before": 60}),
+        );
+        golden(
+            &EndUnstartedSession { session_id, version: 2 },
+            "end_unstarted_session",
+            &json!({"session_id": session, "version": 2}),
+        );
+        golden(&EndForgottenSession { session_id }, "end_forgotten_session", &json!({"session_id": session}));
+        golden(&PrunePresences {}, "prune_presences", &json!({}));
         golden(&SweepPresence {}, "sweep_presence", &json!({}));
         golden(&RotateEvents {}, "rotate_events", &json!({}));
         golden(&PruneJobs {}, "prune_jobs", &json!({}));

@@ -3,11 +3,16 @@
 mod overview;
 mod people;
 mod queues;
+mod sessions;
 
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::App;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().merge(overview::routes()).merge(people::routes()).merge(queues::routes())
+    OpenApiRouter::new()
+        .merge(overview::routes())
+        .merge(people::routes())
+        .merge(sessions::routes())
+        .merge(queues::routes())
 }

@@ -58,7 +58,7 @@ pub async fn remove_some(tx: &mut Tx, person: UserId) -> Result<bool> {
     Ok(queries::remove_events(tx.conn(), &own, BATCH).await?
         || queries::remove_sam_messages(tx.conn(), person, BATCH).await?
         || queries::remove_sam(tx.conn(), person).await?
-        || queries::remove_credentials(tx.conn(), person, BATCH).await?
+        || queries::remove_traces(tx.conn(), person, BATCH).await?
         || queries::release_managed(tx.conn(), person, BATCH).await?)
 }
 

@@ -66,12 +66,11 @@ pub(super) async fn empty_profile(
     now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
     sqlx::query!(
-        "with rules as (delete from availability where user_id = $1),
-              sockets as (delete from user_sockets where user_id = $1)
+        "with rules as (delete from availability where user_id = $1)
          update users set name = 'Deleted user', email = $2, email_verified = false, password_hash = null, role = 'user',
            suspended_at = coalesce(suspended_at, $3), erased_at = $3, timezone = 'UTC', avatar_url = null, headline = '',
            bio = '', skills = '{}', languages = '{}', conversation_type = 'free', instant_rate_minor = null,
-           scheduled_rates = '{}', charity_name = null, managed = false, manager_id = null, display_mode = 'normal',
+           scheduled_rates = '{}', charity_name = null, cancellation_policy = null, managed = false, manager_id = null, display_mode = 'normal',
            confidential_rate = false, presence_state = 'offline', present_until = null, updated_at = $3
          where id = $1",
         id.0,
@@ -133,8 +132,8 @@ pub(super) async fn remove_sam(conn: &mut PgConnection, id: UserId) -> sqlx::Res
     Ok(result.rows_affected() > 0)
 }
 
-/// Remembered replies, ended logins, and whom somebody asked for.
-pub(super) async fn remove_credentials(conn: &mut PgConnection, id: UserId, batch: i64) -> sqlx::Result<bool> {
+/// Remembered replies, ended logins, when they were here, and whom somebody asked for.
+pub(super) async fn remove_traces(conn: &mut PgConnection, id: UserId, batch: i64) -> sqlx::Result<bool> {
     let removed = sqlx::query_scalar!(
         r#"with replies as (
              delete from idempotency_keys k using (
@@ -142,10 +141,14 @@ pub(super) async fn remove_credentials(conn: &mut PgConnection, id: UserId, batc
              where (k.user_id, k.route, k.key) = (old.user_id, old.route, old.key) returning 1
            ), ended as (
              delete from logins where id in (select id from logins where user_id = $1 limit $2) returning 1
+           ), here as (
+             delete from presences where (user_id, since) in (
+               select user_id, since from presences where user_id = $1 and until is not null limit $2) returning 1
            ), asked as (
              delete from requested_people_askers where user_id = $1 returning 1
            )
-           select exists (select from replies) or exists (select from ended) or exists (select from asked) as "any!""#,
+           select exists (select from replies) or exists (select from ended)
+             or exists (select from here) or exists (select from asked) as "any!""#,
         id.0,
         batch,
     )

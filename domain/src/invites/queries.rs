@@ -71,7 +71,8 @@ pub(super) async fn lock(conn: &mut PgConnection, id: InviteId) -> sqlx::Result<
                   requester_user_id as "requester_user_id: UserId", target_user_id as "target_user_id: UserId",
                   status as "status: InviteStatus", expires_at as "expires_at: Timestamp", created_at as "server_now: Timestamp",
                   resolved_at as "resolved_at: Timestamp", created_at as "created_at: Timestamp",
-                  session_id as "session_id: SessionId", request_id as "request_id: RequestId"
+                  session_id as "session_id: SessionId", request_id as "request_id: RequestId",
+                  booking_id as "booking_id: SessionId"
            from invites where id = $1 for update"#,
         id.0,
     )
@@ -89,7 +90,8 @@ pub(super) async fn lock_pending(
                   requester_user_id as "requester_user_id: UserId", target_user_id as "target_user_id: UserId",
                   status as "status: InviteStatus", expires_at as "expires_at: Timestamp", created_at as "server_now: Timestamp",
                   resolved_at as "resolved_at: Timestamp", created_at as "created_at: Timestamp",
-                  session_id as "session_id: SessionId", request_id as "request_id: RequestId"
+                  session_id as "session_id: SessionId", request_id as "request_id: RequestId",
+                  booking_id as "booking_id: SessionId"
            from invites where conversation_id = $1 and status = 'pending' for update"#,
         conversation_id.0,
     )
@@ -104,7 +106,8 @@ pub(super) async fn pending(pool: &PgPool, user_id: UserId, now: DateTime<Utc>) 
                   requester_user_id as "requester_user_id: UserId", target_user_id as "target_user_id: UserId",
                   status as "status: InviteStatus", expires_at as "expires_at: Timestamp", created_at as "server_now: Timestamp",
                   resolved_at as "resolved_at: Timestamp", created_at as "created_at: Timestamp",
-                  session_id as "session_id: SessionId", request_id as "request_id: RequestId"
+                  session_id as "session_id: SessionId", request_id as "request_id: RequestId",
+                  booking_id as "booking_id: SessionId"
            from invites
            where (target_user_id = $1 or requester_user_id = $1) and status = 'pending' and expires_at > $2
            order by id desc limit 100"#,
@@ -161,6 +164,12 @@ pub(super) async fn set_request(conn: &mut PgConnection, id: InviteId, request: 
     Ok(())
 }
 
+/// Notes what an invite was turned into.
+pub(super) async fn set_booking(conn: &mut PgConnection, id: InviteId, session: SessionId) -> sqlx::Result<()> {
+    sqlx::query!("update invites set booking_id = $2 where id = $1", id.0, session.0).execute(conn).await?;
+    Ok(())
+}
+
 /// What waits for or from somebody.
 pub(super) async fn waiting(conn: &mut PgConnection, person: UserId) -> sqlx::Result<Vec<InviteId>> {
     sqlx::query_scalar!(
@@ -184,7 +193,8 @@ pub(super) async fn all_of(
                   requester_user_id as "requester_user_id: UserId", target_user_id as "target_user_id: UserId",
                   status as "status: InviteStatus", expires_at as "expires_at: Timestamp", created_at as "server_now: Timestamp",
                   resolved_at as "resolved_at: Timestamp", created_at as "created_at: Timestamp",
-                  session_id as "session_id: SessionId", request_id as "request_id: RequestId"
+                  session_id as "session_id: SessionId", request_id as "request_id: RequestId",
+                  booking_id as "booking_id: SessionId"
            from invites where $1 in (requester_user_id, target_user_id) and ($2::uuid is null or id < $2)
            order by id desc limit $3"#,
         person.0,

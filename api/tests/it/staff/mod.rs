@@ -63,6 +63,7 @@ fn row(name: &str, member: &Person<'_>) -> (String, Option<Value>, [u16; 2]) {
             Some(json!({"status": "contacted"})),
             [404, 404],
         ),
+        "get /api/admin/sessions" => ("/api/admin/sessions?status=pending".to_owned(), None, [200, 200]),
         "get /api/admin/jobs" => ("/api/admin/jobs".to_owned(), None, [200, 200]),
         "get /api/admin/jobs/{id}" => (job.to_owned(), None, [404, 404]),
         "post /api/admin/jobs/{id}/retry" => (format!("{job}/retry"), Some(json!({})), [404, 404]),

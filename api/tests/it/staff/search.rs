@@ -9,10 +9,14 @@ use crate::{
     support::{Person, api},
 };
 
+fn asking(query: &[(&str, &str)]) -> String {
+    let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish();
+    format!("/api/admin/users?{query}")
+}
+
 impl Person<'_> {
     async fn finds(&self, query: &[(&str, &str)]) -> Vec<String> {
-        let request = self.request(reqwest::Method::GET, "/api/admin/users").query(query);
-        strings(&self.api.send(request).await.ok(200)["users"], "name")
+        strings(&self.get(&asking(query)).await.ok(200)["users"], "name")
     }
 }
 
@@ -62,15 +66,12 @@ async fn members_are_filtered_and_walked_through_newest_first() {
     let admin = &people[0];
     people[3].becomes(Role::Manager).await;
     admin.decides_about(&people[4], json!({"managed": true})).await.ok(200);
-    let names = async |query: &[(&str, &str)]| {
-        let request = admin.request(reqwest::Method::GET, "/api/admin/users").query(query);
-        strings(&api.send(request).await.ok(200)["users"], "email")
-    };
-    assert_eq!(names(&[("role", "admin")]).await, ["boss@example.com"]);
-    assert_eq!(names(&[("role", "manager")]).await, ["a2@example.com", "keeper@example.com"]);
-    assert_eq!(names(&[("role", "manager"), ("search", "a")]).await, ["a2@example.com"]);
-    assert_eq!(names(&[("managed", "true")]).await, ["a3@example.com"]);
-    assert_eq!(names(&[("managed", "false")]).await.len(), 6);
+    let emails = async |query: &[(&str, &str)]| strings(&admin.get(&asking(query)).await.ok(200)["users"], "email");
+    assert_eq!(emails(&[("role", "admin")]).await, ["boss@example.com"]);
+    assert_eq!(emails(&[("role", "manager")]).await, ["a2@example.com", "keeper@example.com"]);
+    assert_eq!(emails(&[("role", "manager"), ("search", "a")]).await, ["a2@example.com"]);
+    assert_eq!(emails(&[("managed", "true")]).await, ["a3@example.com"]);
+    assert_eq!(emails(&[("managed", "false")]).await.len(), 6);
     for query in ["?role=root", "?managed=perhaps", "?limit=0", "?cursor=x"] {
         admin.get(&format!("/api/admin/users{query}")).await.refused(400, "malformed_request");
     }

@@ -34,7 +34,7 @@ pub(super) async fn sessions(conn: &mut PgConnection, today: NaiveDate) -> sqlx:
         r#"select (select count(*) from sessions where status = 'in_progress') as "active!",
              (select count(*) from sessions where status = 'pending') as "pending!",
              (select count(*) from sessions
-              where status = 'complete' and end_time >= $1::date::timestamp at time zone 'UTC') as "completed_today!""#,
+              where status = 'complete' and ended_at >= $1::date::timestamp at time zone 'UTC') as "completed_today!""#,
         today,
     )
     .fetch_one(conn)
@@ -57,8 +57,8 @@ pub(super) async fn sessions_by_day(
     first: NaiveDate,
 ) -> sqlx::Result<BTreeMap<NaiveDate, i64>> {
     let rows = sqlx::query!(
-        r#"select (start_time at time zone 'UTC')::date as "day!", count(*) as "count!" from sessions
-           where status in ('in_progress', 'complete') and start_time >= $1::date::timestamp at time zone 'UTC'
+        r#"select (started_at at time zone 'UTC')::date as "day!", count(*) as "count!" from sessions
+           where started_at >= $1::date::timestamp at time zone 'UTC'
            group by 1"#,
         first,
     )
