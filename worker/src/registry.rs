@@ -70,6 +70,7 @@ impl Registry {
         registry.add(auth::send_magic_link);
         registry.add(invites::expire_invite);
         registry.add(users::end_presence);
+        registry.add(users::erase_user);
         registry.add(sessions::release_hold);
         registry.add(sessions::remind_of_session);
         registry.add(sessions::end_unstarted_session);

@@ -158,6 +158,7 @@ impl From<Refusal> for ApiError {
             Refusal::SlotUnavailable(_) => (S::CONFLICT, "slot_unavailable"),
             Refusal::PriceChanged { .. } => (S::CONFLICT, "price_changed"),
             Refusal::PaymentRequired(_) => (S::CONFLICT, "payment_required"),
+            Refusal::LastAdmin => (S::CONFLICT, "last_admin"),
             Refusal::InvalidTransition(_) => (S::CONFLICT, "invalid_transition"),
             Refusal::IdempotencyKeyReused => (S::UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
             Refusal::IdempotencyInFlight => (S::CONFLICT, "idempotency_in_flight"),

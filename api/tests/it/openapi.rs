@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::support::api;
 
 /// Every code this api answers with.
-pub const CODES: [&str; 31] = [
+pub const CODES: [&str; 32] = [
     "malformed_request",
     "unauthenticated",
     "invalid_credentials",
@@ -24,6 +24,7 @@ pub const CODES: [&str; 31] = [
     "price_changed",
     "payment_required",
     "invalid_transition",
+    "last_admin",
     "email_taken",
     "idempotency_in_flight",
     "invite_expired",
