@@ -16,7 +16,7 @@ pub(super) enum Standing {
     /// The session has moved on: another notification tells.
     Stale,
     /// It is as it says; with what calendars should know.
-    News(Option<CalendarEvent>),
+    News(Option<Box<CalendarEvent>>),
 }
 
 /// Looks the session up. Its id is in the notification's data, and so may be the `version` it tells of.
@@ -36,7 +36,7 @@ pub(super) async fn standing(tx: &mut Tx, found: &Found) -> Result<Standing> {
         return Ok(Standing::Stale);
     }
     let event = match method {
-        Some(method) => event(tx, &session, found, method).await?,
+        Some(method) => event(tx, &session, found, method).await?.map(Box::new),
         None => None,
     };
     Ok(Standing::News(event))
