@@ -29,7 +29,8 @@ pub(super) struct Search<'a> {
 
 impl<'a> Search<'a> {
     pub(super) fn of(text: &'a str) -> Self {
-        let words = split_words(text);
+        // Who looks for these signs means them, and words have none.
+        let words = if text.contains(['%', '_', '\\']) { None } else { split_words(text) };
         let (words, last_head, last_prefix) =
             words.map_or_else(Default::default, |words| (words.all, words.last_head, words.last_prefix));
         Self { id: text.parse().ok(), prefix: text.to_lowercase(), words, last_head, last_prefix }
