@@ -31,6 +31,7 @@ mod metrics;
 mod pages;
 mod realtime;
 mod requests;
+mod sam;
 pub mod server;
 mod sessions;
 mod users;
@@ -53,6 +54,7 @@ pub struct App {
     pub(crate) authorities: Authorities,
     pub(crate) recorder: PrometheusHandle,
     pub(crate) admissions: Admissions,
+    pub(crate) waits: sam::Waits,
 }
 
 impl App {
@@ -75,6 +77,7 @@ impl App {
             authorities: Authorities::start(store.clone()),
             recorder: metrics::recorder()?,
             admissions: Admissions::new(store.settings().max_requests),
+            waits: sam::Waits::start(store.clone()),
             store,
         })
     }
@@ -98,6 +101,7 @@ fn features() -> OpenApiRouter<App> {
         .merge(requests::routes())
         .merge(availability::routes())
         .merge(sessions::routes())
+        .merge(sam::routes())
 }
 
 /// Routes that don't count among the requests at once: sockets, which have a door of their own, and

@@ -35,6 +35,7 @@ pub mod queue;
 pub mod rate_limits;
 pub mod realtime;
 pub mod requests;
+pub mod sam;
 pub mod sessions;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -51,6 +52,7 @@ pub struct Store {
     pub(crate) nudger: nudge::Nudger,
     pub(crate) keys: Arc<auth::Keys>,
     pub(crate) mailer: mail::Mailer,
+    pub(crate) gemini: Option<sam::Gemini>,
     rate_limits: rate_limits::RateLimits,
     settings: Arc<config::Settings>,
 }
@@ -78,8 +80,9 @@ impl Store {
         let nudger = nudge::Nudger::spawn(pool.clone());
         let keys = Arc::new(auth::Keys::derive(&settings.jwt_secret));
         let mailer = mail::Mailer::new(&settings)?;
+        let gemini = settings.gemini.as_ref().map(sam::Gemini::new).transpose()?;
         let rate_limits = rate_limits::RateLimits::new(&settings.rate_limits, &bus);
-        Ok(Self { pool, clock, bus, nudger, keys, mailer, rate_limits, settings: Arc::new(settings) })
+        Ok(Self { pool, clock, bus, nudger, keys, mailer, gemini, rate_limits, settings: Arc::new(settings) })
     }
 
     /// The settings.

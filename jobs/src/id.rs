@@ -110,6 +110,10 @@ id_types! {
     RequestId = "req";
     /// A session: a live talk, instant or scheduled.
     SessionId = "sess";
+    /// A question to Sam, and its answer.
+    RunId = "run";
+    /// Something Sam proposed to do.
+    ActionId = "act";
     /// A job in the queue.
     JobId = "job";
     /// A mail that was composed.

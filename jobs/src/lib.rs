@@ -14,6 +14,7 @@ pub mod id;
 pub mod invites;
 pub mod maintenance;
 mod queries;
+pub mod sam;
 pub mod users;
 
 pub use queries::{cancel, insert};
@@ -28,11 +29,13 @@ pub enum Queue {
     Mail,
     /// Housekeeping on a schedule.
     Maintenance,
+    /// Calls to the language model, which take seconds.
+    Model,
 }
 
 impl Queue {
     /// Every queue there is.
-    pub const ALL: [Self; 3] = [Self::Default, Self::Mail, Self::Maintenance];
+    pub const ALL: [Self; 4] = [Self::Default, Self::Mail, Self::Maintenance, Self::Model];
 
     /// The name stored in the table and used in `--queues`.
     pub const fn as_str(self) -> &'static str {
@@ -40,6 +43,7 @@ impl Queue {
             Self::Default => "default",
             Self::Mail => "mail",
             Self::Maintenance => "maintenance",
+            Self::Model => "model",
         }
     }
 }
@@ -148,9 +152,10 @@ mod tests {
     use super::*;
     use crate::{
         auth::SendMagicLink,
-        id::{InviteId, MagicLinkId, UserId},
+        id::{InviteId, MagicLinkId, RunId, UserId},
         invites::ExpireInvite,
         maintenance::{PruneCredentials, PruneJobs, RotateEvents, SweepPresence},
+        sam::RunSam,
         users::EndPresence,
     };
 
@@ -181,6 +186,7 @@ mod tests {
             "end_presence",
             &json!({"user_id": "user_01jd68t6hbfgyrwktgc5s87555"}),
         );
+        golden(&RunSam { run_id: RunId(ID) }, "run_sam", &json!({"run_id": "run_01jd68t6hbfgyrwktgc5s87555"}));
         golden(&SweepPresence {}, "sweep_presence", &json!({}));
         golden(&RotateEvents {}, "rotate_events", &json!({}));
         golden(&PruneJobs {}, "prune_jobs", &json!({}));

@@ -13,6 +13,7 @@ pub mod queue;
 pub mod registry;
 mod runner;
 pub mod runtime;
+mod sam;
 pub mod schedule;
 pub mod testing;
 mod users;

@@ -31,7 +31,8 @@ pub(crate) struct ErrorDetail {
     #[schema(example = "conversation not found")]
     pub message: String,
     /// More by code: `fields` (field to reason) for `validation_failed`, `status` for
-    /// `invite_resolved` and `request_resolved`.
+    /// `invite_resolved`, `request_resolved` and `action_resolved`, `changes` (fact to `{proposed, now}`)
+    /// for `action_stale`.
     #[schema(value_type = Object)]
     pub details: Map<String, Value>,
 }
@@ -153,6 +154,9 @@ impl From<Refusal> for ApiError {
             Refusal::RequesterBusy => (S::CONFLICT, "requester_busy"),
             Refusal::RequestRequired => (S::CONFLICT, "request_required"),
             Refusal::InvalidTransition(_) => (S::CONFLICT, "invalid_transition"),
+            Refusal::ActionResolved(_) => (S::CONFLICT, "action_resolved"),
+            Refusal::ActionStale(_) => (S::CONFLICT, "action_stale"),
+            Refusal::ActionExpired => (S::GONE, "action_expired"),
             Refusal::IdempotencyKeyReused => (S::UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
             Refusal::IdempotencyInFlight => (S::CONFLICT, "idempotency_in_flight"),
             Refusal::RateLimited(wait) => return Self::rate_limited(*wait),
@@ -161,9 +165,10 @@ impl From<Refusal> for ApiError {
         let error = Self::new(status, code, refusal.to_string());
         match refusal {
             Refusal::Invalid(fields) => error.with_detail("fields", json!(fields)),
-            Refusal::InviteResolved(status) | Refusal::RequestResolved(status) => {
+            Refusal::InviteResolved(status) | Refusal::RequestResolved(status) | Refusal::ActionResolved(status) => {
                 error.with_detail("status", json!(status))
             }
+            Refusal::ActionStale(changes) => error.with_detail("changes", json!(changes)),
             _ => error,
         }
     }

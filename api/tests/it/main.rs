@@ -23,6 +23,7 @@ mod raw;
 mod redis;
 mod refresh;
 mod requests;
+mod sam;
 mod scene;
 mod search;
 mod server;

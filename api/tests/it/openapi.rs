@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::support::api;
 
 /// Every code this api answers with.
-pub const CODES: [&str; 28] = [
+pub const CODES: [&str; 31] = [
     "malformed_request",
     "unauthenticated",
     "invalid_credentials",
@@ -22,6 +22,9 @@ pub const CODES: [&str; 28] = [
     "request_required",
     "invalid_transition",
     "email_taken",
+    "action_resolved",
+    "action_stale",
+    "action_expired",
     "idempotency_in_flight",
     "invite_expired",
     "link_expired",

@@ -255,8 +255,9 @@ pub(super) async fn load(
         .collect())
 }
 
+#[expect(clippy::large_enum_variant, reason = "it is taken apart at once")]
 pub(super) enum Inserted {
-    Stored(Message),
+    Stored(Message, ConversationKind),
     /// Its client id is taken. A number was used up: undo it.
     Duplicate(String),
     NoConversation,
@@ -276,7 +277,7 @@ pub(super) async fn insert_message(
              set message_count = message_count + 1, last_activity = greatest(last_activity, $3),
                  active_in = pg_current_xact_id()
              where id = $1 and exists (select from conversation_participants p where p.conversation_id = $1 and p.user_id = $2)
-             returning message_count, last_activity
+             returning message_count, last_activity, type
            ), stored as (
              insert into messages (conversation_id, seq, sender_id, origin, type, content, attachments, actions,
                                    client_message_id, created_at)
@@ -284,7 +285,8 @@ pub(super) async fn insert_message(
              on conflict (conversation_id, sender_id, client_message_id) where client_message_id is not null do nothing
              returning seq, created_at
            )
-           select s.seq as "seq?", s.created_at as "created_at?" from numbered left join stored s on true"#,
+           select s.seq as "seq?", s.created_at as "created_at?", n.type as "kind!: ConversationKind"
+           from numbered n left join stored s on true"#,
         id.0,
         sender.0,
         now,
@@ -300,7 +302,7 @@ pub(super) async fn insert_message(
     let (Some(seq), Some(created_at)) = (row.seq, row.created_at) else {
         return Ok(Inserted::Duplicate(new.client_message_id.clone().unwrap_or_default()));
     };
-    Ok(Inserted::Stored(Message {
+    let message = Message {
         message_id: seq,
         conversation_id: id,
         sender_id: Some(sender),
@@ -311,7 +313,47 @@ pub(super) async fn insert_message(
         actions: new.actions.clone(),
         client_message_id: new.client_message_id.clone(),
         timestamp: created_at.timestamp_millis(),
-    }))
+    };
+    Ok(Inserted::Stored(message, row.kind))
+}
+
+/// Stores what Sam says under the next number.
+pub(super) async fn insert_answer(
+    conn: &mut PgConnection,
+    id: ConversationId,
+    content: String,
+    actions: Vec<Value>,
+    now: DateTime<Utc>,
+) -> sqlx::Result<Message> {
+    let row = sqlx::query!(
+        "with numbered as (
+           update conversations
+           set message_count = message_count + 1, last_activity = greatest(last_activity, $2),
+               active_in = pg_current_xact_id()
+           where id = $1 returning message_count, last_activity
+         )
+         insert into messages (conversation_id, seq, origin, type, content, actions, created_at)
+         select $1, message_count, 'sam', 'sam_response', $3, $4, last_activity from numbered
+         returning seq, created_at",
+        id.0,
+        now,
+        content,
+        Json(&actions) as _,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(Message {
+        message_id: row.seq,
+        conversation_id: id,
+        sender_id: None,
+        origin: Origin::Sam,
+        r#type: MessageType::SamResponse,
+        content,
+        attachments: Vec::new(),
+        actions,
+        client_message_id: None,
+        timestamp: row.created_at.timestamp_millis(),
+    })
 }
 
 struct MessageRow {
@@ -364,7 +406,7 @@ pub(super) async fn find_by_client_id(
     Ok(row.map(|row| row.in_conversation(id)))
 }
 
-pub(super) async fn list_messages(
+pub(crate) async fn list_messages(
     conn: &mut PgConnection,
     id: ConversationId,
     reader: UserId,
