@@ -138,7 +138,7 @@ async fn find(State(app): State<App>, caller: Caller, PathId(id): PathId<RunId>)
 #[utoipa::path(post, operation_id = "decide_sam_action", path = "/api/sam/actions", tag = "Sam", request_body = ActionDecision,
     responses((status = 200, body = Decided), (status = 404, description = "`resource_not_found`: no such action of the caller's"),
         (status = 409, description = "`action_resolved`: decided otherwise; `action_stale` with `details.changes`; and what the action's \
-            own route answers: `host_offline`, `host_busy`, `requester_busy`, `request_required`"),
+            own route answers: `host_offline`, `host_busy`, `requester_busy`, `request_required`, `payment_required`"),
         (status = 410, description = "`action_expired`")))]
 async fn decide(State(app): State<App>, command: Command<ActionDecision>) -> Answer {
     let (mut work, caller, decision) = command.begin(&app).await?;

@@ -96,7 +96,7 @@ pub struct Settings {
     pub max_connections: u32,
     /// `MAX_CONNECTIONS_PER_IP`: of those, from one address (default 1,000; 0: any number).
     pub max_connections_per_ip: u32,
-    /// `MAX_REQUESTS`: worked on at once by an api process (default 16 for each connection to Postgres; 0: any number).
+    /// `MAX_REQUESTS`: worked on at once by an api process (default 32 for each connection to Postgres; 0: any number).
     pub max_requests: u32,
     /// `REDIS_URL`; without it one api process runs with a bus of its own.
     pub redis_url: Option<SecretString>,
@@ -124,6 +124,8 @@ pub struct Settings {
     pub gemini: Option<GeminiSettings>,
     /// `SAM_*`.
     pub sam: SamSettings,
+    /// `BOOKING_HOLD_SECS`: how long a slot is kept for who has to pay for it (default 900).
+    pub booking_hold: Duration,
     /// `LOG_FORMAT`: `json` (default) or `text`.
     pub log_format: LogFormat,
     /// `LOG_LEVEL`: a tracing filter (default `info`).
@@ -181,7 +183,7 @@ impl Settings {
             database_pool,
             max_connections: env.in_range("MAX_CONNECTIONS", 20_000, 0, 10_000_000)?,
             max_connections_per_ip: env.in_range("MAX_CONNECTIONS_PER_IP", 1000, 0, 10_000_000)?,
-            max_requests: env.in_range("MAX_REQUESTS", 16 * database_pool, 0, 1_000_000)?,
+            max_requests: env.in_range("MAX_REQUESTS", 32 * database_pool, 0, 1_000_000)?,
             redis_url: redis_url.map(Into::into),
             bind_addr,
             public_url,
@@ -205,6 +207,7 @@ impl Settings {
                 daily_tokens: env.limit("SAM_DAILY_TOKENS", 500_000)?,
                 daily_cents: env.limit("SAM_DAILY_CENTS", 50)?,
             },
+            booking_hold: Duration::from_secs(env.in_range("BOOKING_HOLD_SECS", 900, 1, 86_400)?.into()),
             log_format: match env.optional("LOG_FORMAT").as_deref() {
                 None | Some("json") => LogFormat::Json,
                 Some("text") => LogFormat::Text,
@@ -327,13 +330,14 @@ mod tests {
         assert_eq!(settings.public_url.as_str(), "http://127.0.0.1:4000/");
         assert_eq!(settings.invite_ttl_online, Duration::from_mins(5));
         assert_eq!(settings.invite_ttl_offline, Duration::from_hours(24));
+        assert_eq!(settings.booking_hold, Duration::from_mins(15));
         assert_eq!((settings.max_connections, settings.max_connections_per_ip), (20_000, 1000));
-        assert_eq!((settings.database_pool, settings.max_requests), (16, 256));
         assert!(settings.gemini.is_none());
         let gemini = read(&[("GEMINI_API_KEY", "key")]).unwrap().gemini.unwrap();
         assert_eq!(gemini.api_base.as_str(), "https://generativelanguage.googleapis.com/");
         assert_eq!((gemini.model.as_str(), gemini.timeout), ("gemini-flash-latest", Duration::from_secs(10)));
         assert_eq!(settings.sam.wait, Duration::from_secs(12));
+        assert_eq!((settings.database_pool, settings.max_requests), (16, 512));
         let limits = settings.rate_limits;
         assert_eq!(
             [limits.anonymous, limits.user, limits.staff].map(|limit| limit.map(NonZeroU32::get)),

@@ -138,6 +138,14 @@ pub enum Event {
         /// The session as it is now.
         session: Session,
     },
+    /// A session begins soon.
+    #[serde(rename = "session.reminder", rename_all = "camelCase")]
+    SessionReminder {
+        /// The session.
+        session: Session,
+        /// How long before its start this was due.
+        minutes_before: i32,
+    },
     /// Somebody asks to talk.
     #[serde(rename = "request.created")]
     RequestCreated {

@@ -11,12 +11,12 @@ use uuid::Uuid;
 
 use crate::{
     Store,
-    auth::Role,
+    auth::{AccessToken, Role},
     bus::Frame,
     clock::Clock,
     config::Settings,
     event::Channel,
-    id::{ConversationId, LoginId, UserId},
+    id::{ConversationId, LoginId, SessionId, UserId},
     realtime,
     users::DisplayMode,
 };
@@ -108,6 +108,26 @@ pub async fn events_of(store: &Store, channel: Channel) -> Vec<Frame> {
     }
 }
 
+/// What a guest owes of a session that is over, in minor units.
+///
+/// # Panics
+/// When the database fails, or the session isn't over.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub async fn owed(store: &Store, session: SessionId) -> i64 {
+    let owed = sqlx::query_scalar("select owed_minor from sessions where id = $1").bind(session.0);
+    owed.fetch_one(store.pool()).await.expect("the session is over")
+}
+
+/// How many people are known to have a socket.
+///
+/// # Panics
+/// When the database fails.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub async fn people_here(store: &Store) -> i64 {
+    let here = sqlx::query_scalar("select count(*) from presences where until is null");
+    here.fetch_one(store.pool()).await.expect("the database answers")
+}
+
 /// Somebody signed in.
 #[derive(Debug, Clone)]
 pub struct SignedIn {
@@ -117,6 +137,18 @@ pub struct SignedIn {
     pub login_id: LoginId,
     /// An access token.
     pub token: String,
+}
+
+/// The same person's access token, good for the next ninety days.
+///
+/// # Panics
+/// When it is none of this store's.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub fn lasting_token(store: &Store, token: &str) -> String {
+    let now = store.clock().now();
+    let AccessToken { user_id, login_id } = store.keys.verify(token, now).expect("a good token");
+    let later = now + chrono::TimeDelta::days(90);
+    store.keys.sign(user_id, login_id, Role::User, later).expect("a token can be signed").0
 }
 
 /// Many people with a login each, made at once.

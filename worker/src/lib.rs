@@ -15,5 +15,6 @@ mod runner;
 pub mod runtime;
 mod sam;
 pub mod schedule;
+mod sessions;
 pub mod testing;
 mod users;

@@ -7,7 +7,10 @@ use axum::{
     http::{HeaderValue, StatusCode, header::RETRY_AFTER},
     response::{IntoResponse, Response},
 };
-use humanchat_domain::error::{Error, Refusal};
+use humanchat_domain::{
+    error::{Error, Refusal},
+    money::Price,
+};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
@@ -31,8 +34,8 @@ pub(crate) struct ErrorDetail {
     #[schema(example = "conversation not found")]
     pub message: String,
     /// More by code: `fields` (field to reason) for `validation_failed`, `status` for
-    /// `invite_resolved`, `request_resolved` and `action_resolved`, `changes` (fact to `{proposed, now}`)
-    /// for `action_stale`.
+    /// `invite_resolved`, `request_resolved` and `action_resolved`, `price` and `currency` for
+    /// `price_changed`, `changes` (fact to `{proposed, now}`) for `action_stale`.
     #[schema(value_type = Object)]
     pub details: Map<String, Value>,
 }
@@ -153,6 +156,9 @@ impl From<Refusal> for ApiError {
             Refusal::HostBusy => (S::CONFLICT, "host_busy"),
             Refusal::RequesterBusy => (S::CONFLICT, "requester_busy"),
             Refusal::RequestRequired => (S::CONFLICT, "request_required"),
+            Refusal::SlotUnavailable(_) => (S::CONFLICT, "slot_unavailable"),
+            Refusal::PriceChanged { .. } => (S::CONFLICT, "price_changed"),
+            Refusal::PaymentRequired(_) => (S::CONFLICT, "payment_required"),
             Refusal::InvalidTransition(_) => (S::CONFLICT, "invalid_transition"),
             Refusal::ActionResolved(_) => (S::CONFLICT, "action_resolved"),
             Refusal::ActionStale(_) => (S::CONFLICT, "action_stale"),
@@ -169,6 +175,9 @@ impl From<Refusal> for ApiError {
                 error.with_detail("status", json!(status))
             }
             Refusal::ActionStale(changes) => error.with_detail("changes", json!(changes)),
+            Refusal::PriceChanged { price_minor, currency } => error
+                .with_detail("price", json!(Price::from_minor(price_minor, &currency)))
+                .with_detail("currency", json!(currency)),
             _ => error,
         }
     }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::support::api;
 
 /// Every code this api answers with.
-pub const CODES: [&str; 31] = [
+pub const CODES: [&str; 34] = [
     "malformed_request",
     "unauthenticated",
     "invalid_credentials",
@@ -20,6 +20,9 @@ pub const CODES: [&str; 31] = [
     "host_busy",
     "requester_busy",
     "request_required",
+    "slot_unavailable",
+    "price_changed",
+    "payment_required",
     "invalid_transition",
     "email_taken",
     "action_resolved",

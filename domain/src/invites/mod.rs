@@ -7,7 +7,7 @@ mod queries;
 
 use chrono::{DateTime, Utc};
 use garde::{Valid, Validate};
-use humanchat_jobs::{Job, invites::ExpireInvite};
+use humanchat_jobs::{JobKey, invites::ExpireInvite};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -342,7 +342,7 @@ async fn resolve(tx: &mut Tx, id: InviteId, outcome: InviteStatus, session: Opti
     if !queries::resolve(tx.conn(), id, outcome, session.map(|session| session.id), now).await? {
         return Err(Error::Internal("a locked invite was resolved by somebody else"));
     }
-    tx.cancel_job::<ExpireInvite>(&ExpireInvite { invite_id: id }.dedupe_key().unwrap_or_default()).await?;
+    tx.cancel_jobs(&[JobKey::of(&ExpireInvite { invite_id: id })]).await?;
     let invite = locked(tx, id).await?;
     tell(tx, &invite, session).await?;
     Ok(invite)

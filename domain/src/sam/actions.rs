@@ -122,7 +122,7 @@ pub enum Deed {
         /// When it begins.
         start_time: Timestamp,
         /// For how long.
-        duration_minutes: i64,
+        duration_minutes: i32,
         /// For how much.
         price: Price,
         /// ISO 4217, lower case.

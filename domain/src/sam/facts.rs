@@ -127,8 +127,8 @@ impl Facts {
         self.slots.iter().filter(move |slot| slot.host == host).map(|slot| &slot.shown)
     }
 
-    fn booking(&self, host: UserId, start: Timestamp, minutes: i64, price: Option<Price>) -> Option<Settled> {
-        let length = TimeDelta::try_minutes(minutes)?;
+    fn booking(&self, host: UserId, start: Timestamp, minutes: i32, price: Option<Price>) -> Option<Settled> {
+        let length = TimeDelta::minutes(minutes.into());
         let slot = self.slots_of(host).find(|slot| slot.start == start && slot.end.0 - slot.start.0 == length)?;
         let ours = slot.price?;
         if price.is_some_and(|theirs| theirs != ours) {

@@ -72,7 +72,7 @@ pub(super) async fn answer(
             Err(error) => Ok(wrong(error)),
         },
         "find_slots" => match serde_json::from_value(arguments) {
-            Ok(wanted) => slots(store, facts, wanted).await,
+            Ok(wanted) => slots(store, asker, facts, wanted).await,
             Err(error) => Ok(wrong(error)),
         },
         "list_my_sessions" => match serde_json::from_value::<Nothing>(arguments) {
@@ -130,7 +130,7 @@ fn person(user: &User) -> Value {
     })
 }
 
-async fn slots(store: &Store, facts: &mut Facts, wanted: SlotsWanted) -> Result<Value> {
+async fn slots(store: &Store, asker: UserId, facts: &mut Facts, wanted: SlotsWanted) -> Result<Value> {
     let query = SlotQuery {
         from: wanted.from,
         to: wanted.to,
@@ -146,9 +146,11 @@ async fn slots(store: &Store, facts: &mut Facts, wanted: SlotsWanted) -> Result<
     };
     let host = users::find(store, wanted.user_id).await?;
     let zone = host.timezone.parse::<Tz>().ok();
+    let slots: Vec<_> = found.slots.into_iter().take(SLOTS).collect();
+    let minutes = slots.first().map_or(0, |slot| (slot.end.0 - slot.start.0).num_minutes());
+    let price = price(store, asker, &host, minutes).await?;
     let mut shown = Vec::new();
-    for slot in found.slots.into_iter().take(SLOTS) {
-        let price = price(&host, (slot.end.0 - slot.start.0).num_minutes());
+    for slot in slots {
         let slot = PricedSlot { start: slot.start, end: slot.end, price, currency: host.currency.clone() };
         facts.add_slot(host.id, zone, slot.clone());
         shown.push(slot);
@@ -158,13 +160,13 @@ async fn slots(store: &Store, facts: &mut Facts, wanted: SlotsWanted) -> Result<
     Ok(answer)
 }
 
-/// What a booked session of so many minutes costs; `None` where there is no price for it.
-fn price(host: &User, minutes: i64) -> Option<Price> {
-    match host.conversation_type {
-        ConversationType::Free => Some(Price::from_minor(0, &host.currency)),
-        ConversationType::Paid | ConversationType::Charity => {
-            host.scheduled_rates.as_ref()?.get(&minutes.to_string()).copied()
-        }
+/// What a booked session of so many minutes costs; `None` where it can't be booked, or its price is confidential.
+async fn price(store: &Store, asker: UserId, host: &User, minutes: i64) -> Result<Option<Price>> {
+    let (Ok(minutes), true) = (i32::try_from(minutes), host.scheduled_rates.is_some()) else { return Ok(None) };
+    match sessions::quote(store, asker, host.id, minutes).await {
+        Ok(quote) => Ok(Some(quote.price)),
+        Err(Error::Refused(_)) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -18,8 +18,10 @@ use crate::{
     error::{Error, Refusal, Result},
     id::{ActionId, UserId},
     invites::{self, Connect},
+    money::Price,
     requests::{self, NewRequest},
-    text::{Lookup, Timestamp},
+    sessions::{self, Booking},
+    text::{Lookup, Moment, Timestamp},
     tx::Tx,
     users::{self, ProfileChange, text_enum},
 };
@@ -152,7 +154,8 @@ pub(super) async fn terms(tx: &mut Tx, deed: &Deed) -> Result<Option<Map<String,
             "display_mode": user.display_mode,
             "managed": user.managed,
         }),
-        _ => json!({}),
+        Deed::CreateSession { .. } => json!({"cancellation_policy": user.cancellation_policy}),
+        Deed::SendRequest { .. } | Deed::UpdateProfile { .. } => json!({}),
     };
     match terms {
         Value::Object(terms) => Ok(Some(terms)),
@@ -195,8 +198,37 @@ async fn perform(tx: &mut Tx, caller: UserId, deed: &Deed) -> Result<Value> {
             let user = users::change_profile(tx, caller, valid(change)?).await?;
             Ok(json!({"user": user}))
         }
-        Deed::CreateSession { .. } => Err(Refusal::Unavailable("booking is not available yet").into()),
+        Deed::CreateSession { host_user_id, start_time, duration_minutes, price, currency } => {
+            let booking = Booking {
+                host_user_id: (*host_user_id).into(),
+                start_time: Moment(start_time.0),
+                duration_minutes: *duration_minutes,
+                price: *price,
+                conversation_id: None,
+            };
+            let booked = sessions::book(tx, caller, &valid(booking)?).await;
+            let session = booked.map_err(|error| as_staleness(error, *start_time, *price, currency))?;
+            Ok(json!({"session": session}))
+        }
     }
+}
+
+/// A price and a slot are facts that were proposed.
+fn as_staleness(error: Error, start: Timestamp, price: Price, currency: &str) -> Error {
+    let changes = match error {
+        Error::Refused(Refusal::PriceChanged { price_minor, currency: now }) => {
+            let price_now = Price::from_minor(price_minor, &now);
+            [
+                ("price", json!({"proposed": price, "now": price_now})),
+                ("currency", json!({"proposed": currency, "now": now})),
+            ]
+            .to_vec()
+        }
+        Error::Refused(Refusal::SlotUnavailable(_)) => vec![("start_time", json!({"proposed": start, "now": null}))],
+        other => return other,
+    };
+    let differing = changes.into_iter().filter(|(_, change)| change["proposed"] != change["now"]);
+    Refusal::ActionStale(differing.map(|(fact, change)| (fact.to_owned(), change)).collect()).into()
 }
 
 fn valid<T: Validate<Context = ()>>(body: T) -> Result<Valid<T>> {

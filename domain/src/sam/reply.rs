@@ -25,7 +25,7 @@ pub(super) enum Draft {
     ShowProfiles { user_ids: Vec<UserId> },
     ShowSlots { host_user_id: UserId },
     OfferCall { target_user_id: UserId, purpose: String },
-    CreateSession { host_user_id: UserId, start_time: Timestamp, duration_minutes: i64, price: Option<Price> },
+    CreateSession { host_user_id: UserId, start_time: Timestamp, duration_minutes: i32, price: Option<Price> },
     SendRequest { target_user_id: UserId, message: String },
     UpdateProfile { fields: Map<String, Value> },
     FollowUpPrompt { prompt: String },

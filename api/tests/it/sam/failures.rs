@@ -2,16 +2,16 @@
 
 use std::time::{Duration, Instant};
 
+use humanchat_domain::{
+    clock::Clock,
+    testing::{TestDatabase, noon},
+};
 use serde_json::{Value, json};
 
 use super::{Move, actions, api_with_model, asker_and_host, gemini::Gemini};
 use crate::{
     scene::text,
     support::{Person, api_on},
-};
-use humanchat_domain::{
-    clock::Clock,
-    testing::{TestDatabase, noon},
 };
 
 /// The answer is one by rules, for this reason, and finds the host all the same.
@@ -95,7 +95,8 @@ async fn what_is_not_in_the_right_shape_is_asked_for_once_more() {
 #[tokio::test]
 async fn nobody_is_there_to_answer() {
     // A port that nobody listens on.
-    let gemini = Gemini { url: "http://127.0.0.1:9".to_owned(), ..Gemini::start().await };
+    let mut gemini = Gemini::start().await;
+    "http://127.0.0.1:9".clone_into(&mut gemini.url);
     let api = api_on(&TestDatabase::create().await, Clock::manual(noon()), &gemini.settings()).await;
     let [asker, host] = asker_and_host(&api).await;
     falls_back(&gemini, &asker, &host, Vec::new(), "down").await;

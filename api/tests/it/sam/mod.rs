@@ -3,7 +3,7 @@
 mod answers;
 mod asking;
 mod failures;
-mod gemini;
+pub mod gemini;
 mod injection;
 mod proposals;
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Move, actions, api_with_model, asker_and_host, gemini::Gemini};
 use crate::{
+    booking::TEN,
     scene::{at_once, count, id, text},
     support::Person,
 };
@@ -138,6 +139,62 @@ async fn a_herd_of_yeses_and_noes_has_one_outcome() {
     let confirmed =
         answers.iter().any(|answer| answer.status == 200 && answer.json()["action"]["status"] == "confirmed");
     assert_eq!(invites, usize::from(confirmed));
+}
+
+/// A booking of tomorrow at ten, proposed for this price.
+async fn booking(gemini: &Gemini, asker: &Person<'_>, host: &Person<'_>, price: u32) -> Value {
+    let find = json!({"userId": host.id, "from": TEN, "to": "2026-11-17T11:00:00Z", "durationMinutes": 30});
+    let book = json!([{"type": "create_session", "hostUserId": host.id, "startTime": TEN, "durationMinutes": 30, "price": price}]);
+    gemini.will([Move::Call(vec![("find_slots", find)]), Move::reply("Shall I book that?", book)]);
+    let answer = asker.sam("River, tomorrow at ten?").await;
+    let action = actions(&answer, "create_session")[0].clone();
+    assert_eq!(
+        (&action["startTime"], &action["price"], &action["currency"]),
+        (&json!(TEN), &json!(price), &json!("usd"))
+    );
+    action
+}
+
+#[tokio::test]
+async fn a_booking_is_made_at_the_price_and_time_that_were_proposed() {
+    let (api, gemini) = api_with_model().await;
+    let [asker, host] = asker_and_host(&api).await;
+    host.keeps_open().await;
+    host.has_profile(json!({"conversationType": "paid", "instantRatePerMinute": 2})).await;
+    let action = booking(&gemini, &asker, &host, 60).await;
+    assert_eq!(asker.get("/api/sessions").await.ok(200)["sessions"], json!([]), "proposing holds nothing");
+    let done = asker.decide_action(&action, "confirm").await.ok(200);
+    let session = &done["result"]["session"];
+    assert_eq!(
+        (&session["start_time"], &session["agreed_price"], &session["status"]),
+        (&json!(TEN), &json!(60), &json!("pending"))
+    );
+    assert_eq!(asker.decide_action(&action, "confirm").await.ok(200), done);
+    let sessions = asker.get("/api/sessions").await.ok(200)["sessions"].as_array().unwrap().clone();
+    assert_eq!(sessions.len(), 1);
+}
+
+#[tokio::test]
+async fn a_booking_whose_terms_have_changed_is_not_made() {
+    let (api, gemini) = api_with_model().await;
+    let [asker, host] = asker_and_host(&api).await;
+    let third = api.arrive(&["third"]).await.remove(0);
+    host.keeps_open().await;
+    let free = booking(&gemini, &asker, &host, 0).await;
+    host.has_profile(json!({"conversationType": "paid", "instantRatePerMinute": 2})).await;
+    let changes = asker.decide_action(&free, "confirm").await.refused(409, "action_stale");
+    assert_eq!(changes["changes"], json!({"price": {"proposed": 0, "now": 60}}));
+    host.has_profile(json!({"conversationType": "free", "instantRatePerMinute": null})).await;
+    host.has_profile(json!({"cancellationPolicy": {"fullRefundHours": 48, "halfRefundHours": 2}})).await;
+    let changes = asker.decide_action(&free, "confirm").await.refused(409, "action_stale");
+    let policy = &changes["changes"]["cancellation_policy"];
+    assert_eq!(policy["now"], json!({"full_refund_hours": 48, "half_refund_hours": 2}));
+    assert_ne!(policy["proposed"], policy["now"]);
+    let action = booking(&gemini, &asker, &host, 0).await;
+    third.book(&host, TEN, json!(0)).await.ok(201);
+    let changes = asker.decide_action(&action, "confirm").await.refused(409, "action_stale");
+    assert_eq!(changes["changes"], json!({"start_time": {"proposed": TEN, "now": null}}));
+    assert_eq!(asker.get("/api/sessions").await.ok(200)["sessions"], json!([]));
 }
 
 #[tokio::test]
