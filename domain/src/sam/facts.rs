@@ -143,7 +143,7 @@ impl Facts {
         }))
     }
 
-    /// Words that people will read, if they keep to what is known. The asker is no stranger to anybody's ids.
+    /// Words that people will read, if they keep to what is known.
     fn words(&self, text: String, most: usize) -> Option<String> {
         let fits = (1..=most).contains(&text.chars().count()) && text::check_text(&text).is_ok();
         (fits && self.claims.hold_in(&text)).then_some(text)

@@ -115,13 +115,13 @@ impl Gemini {
         if response.status() != StatusCode::OK {
             return Err(refused_by_status(response.status()));
         }
-        let mut counts = UsageMetadata::default();
-        let read = read(bounded(response.bytes_stream()), &mut counts, &mut hear).await;
-        self.charge(usage, &counts);
-        read
+        // Counted as they come: who is interrupted has used them too.
+        let before = *usage;
+        let count = |counts: &UsageMetadata| *usage = self.charged(before, counts);
+        read(bounded(response.bytes_stream()), count, &mut hear).await
     }
 
-    fn charge(&self, usage: &mut Usage, counts: &UsageMetadata) {
+    fn charged(&self, mut usage: Usage, counts: &UsageMetadata) -> Usage {
         let input = i64::from(counts.prompt_token_count);
         let output = i64::from(counts.candidates_token_count) + i64::from(counts.thoughts_token_count);
         usage.input_tokens += input;
@@ -129,13 +129,14 @@ impl Gemini {
         // A cent for a million tokens is a hundredth of a micro-dollar for each.
         let hundredths = input * i64::from(self.input_cents) + output * i64::from(self.output_cents);
         usage.cost_micros += (hundredths + 99) / 100;
+        usage
     }
 }
 
 /// Reads a turn to its end.
 async fn read(
     bytes: impl Stream<Item = Result<bytes::Bytes, Failure>>,
-    counts: &mut UsageMetadata,
+    mut count: impl FnMut(&UsageMetadata),
     hear: &mut impl FnMut(&str),
 ) -> Result<Vec<Value>, Failure> {
     let mut events = Box::pin(bytes.eventsource());
@@ -150,7 +151,7 @@ async fn read(
             return Err(StatusCode::from_u16(error.code).map_or(Failure::Down, refused_by_status));
         }
         if let Some(usage) = chunk.usage_metadata {
-            *counts = usage;
+            count(&usage);
         }
         if chunk.prompt_feedback.is_some_and(|feedback| feedback.block_reason.is_some()) {
             return Err(Failure::Refused);

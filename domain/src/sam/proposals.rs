@@ -216,14 +216,10 @@ async fn perform(tx: &mut Tx, caller: UserId, deed: &Deed) -> Result<Value> {
 /// A price and a slot are facts that were proposed.
 fn as_staleness(error: Error, start: Timestamp, price: Price, currency: &str) -> Error {
     let changes = match error {
-        Error::Refused(Refusal::PriceChanged { price_minor, currency: now }) => {
-            let price_now = Price::from_minor(price_minor, &now);
-            [
-                ("price", json!({"proposed": price, "now": price_now})),
-                ("currency", json!({"proposed": currency, "now": now})),
-            ]
-            .to_vec()
-        }
+        Error::Refused(Refusal::PriceChanged { price_minor, currency: now }) => vec![
+            ("price", json!({"proposed": price, "now": Price::from_minor(price_minor, &now)})),
+            ("currency", json!({"proposed": currency, "now": now})),
+        ],
         Error::Refused(Refusal::SlotUnavailable(_)) => vec![("start_time", json!({"proposed": start, "now": null}))],
         other => return other,
     };

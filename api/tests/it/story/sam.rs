@@ -1,6 +1,6 @@
 //! Questions to Sam whose processes die: each gets one answer.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use humanchat_domain::testing::{age_leases, jobs};
 use reqwest::Method;
@@ -10,7 +10,7 @@ use super::stage::{Stage, in_time};
 use crate::{
     redis::PrivateRedis,
     sam::gemini::{Gemini, Move},
-    scene::{eventually, text},
+    scene::{eventually, percentile, text},
     support::{Api, Person},
 };
 
@@ -96,4 +96,28 @@ async fn who_waited_at_a_killed_api_finds_the_answer_at_another() {
     let answer = answer.ok(200);
     assert_eq!((&answer["status"], &answer["messageId"]), (&json!("complete"), &json!(2)));
     assert_eq!(messages(&ada.at(&there), &answer).await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_turn_takes_little_time_beside_the_models() {
+    const TURNS: usize = 40;
+    let gemini = Gemini::start().await;
+    let redis = tokio::task::block_in_place(PrivateRedis::start);
+    let url = redis.server.url();
+    let stage = Stage::with(&[&gemini.settings()[..], &[("REDIS_URL", url.as_str())]].concat()).await;
+    let (_one, api) = stage.api(&[]).await;
+    let _worker = stage.worker(&[]).await;
+    api.has_redis().await;
+    let ada = api.register("Ada").await;
+    gemini.will(vec![Move::reply("Hello, here I am.", json!([])); TURNS]);
+    let mut took = Vec::new();
+    for _ in 0..TURNS {
+        let began = Instant::now();
+        let answer = ada.post("/api/sam", json!({"message": "Hi"})).await.ok(200);
+        took.push(began.elapsed());
+        assert_eq!(answer.get("fallback"), None);
+    }
+    let [half, most] = [50, 95].map(|percent| percentile(&took, percent));
+    println!("a turn took {half:?} at the median, {most:?} at the 95th percentile");
+    assert!(half < Duration::from_secs(1), "{half:?}");
 }
