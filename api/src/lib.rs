@@ -28,6 +28,7 @@ mod edge;
 mod health;
 mod invites;
 mod metrics;
+mod notifications;
 mod pages;
 mod realtime;
 mod requests;
@@ -102,6 +103,7 @@ fn features() -> OpenApiRouter<App> {
         .merge(availability::routes())
         .merge(sessions::routes())
         .merge(sam::routes())
+        .merge(notifications::routes())
 }
 
 /// Routes that don't count among the requests at once: sockets, which have a door of their own, and

@@ -14,9 +14,11 @@ use sqlx::{
 
 pub use humanchat_jobs::id;
 
+pub mod announcements;
 pub mod auth;
 pub mod availability;
 pub mod bus;
+pub mod calendar;
 pub mod clock;
 pub mod config;
 pub mod conversations;
@@ -29,6 +31,7 @@ pub mod logging;
 pub mod mail;
 pub mod maintenance;
 pub mod money;
+pub mod notifications;
 pub mod nudge;
 mod queries;
 pub mod queue;

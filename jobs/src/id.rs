@@ -114,6 +114,10 @@ id_types! {
     RunId = "run";
     /// Something Sam proposed to do.
     ActionId = "act";
+    /// Something that was said to somebody.
+    NotificationId = "ntf";
+    /// Something that staff say to many.
+    AnnouncementId = "ann";
     /// A job in the queue.
     JobId = "job";
     /// A mail that was composed.

@@ -216,7 +216,9 @@ async fn the_server_names_the_price() {
     let body = json!({"hostUserId": host.id, "startTime": "2026-11-17T12:00:00Z", "durationMinutes": 45, "price": 90});
     guest.post("/api/sessions", body.clone()).await.ok(201);
     host.change(json!({"instantRatePerMinute": null})).await;
-    let details = third.post("/api/sessions", body).await.refused(422, "validation_failed");
+    let mut later = body;
+    later["startTime"] = json!("2026-11-17T13:00:00Z");
+    let details = third.post("/api/sessions", later).await.refused(422, "validation_failed");
     assert!(text(&details["fields"]["durationMinutes"]).contains("30"), "{details}");
     // What was agreed stays, whatever the host asks for later.
     host.change(

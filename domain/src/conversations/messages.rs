@@ -2,7 +2,7 @@
 
 use garde::{Unvalidated, Valid, Validate};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::{ConversationKind, queries};
@@ -12,6 +12,7 @@ use crate::{
     error::{Refusal, Result},
     event::{Channel, Event},
     id::{ConversationId, UserId},
+    notifications::{self, Notice, NotificationKind},
     sam,
     text::rules,
     tx::Tx,
@@ -237,8 +238,11 @@ pub(crate) async fn store_message(
         tx.begin_part().await?;
     }
     match queries::insert_message(tx.conn(), id, caller, &new, now).await? {
-        queries::Inserted::Stored(message, kind) => {
+        queries::Inserted::Stored { message, kind, away } => {
             tx.emit(Channel::Conversation(id), Event::MessageCreated(message.clone()));
+            if let Some(away) = away {
+                tell_away(tx, id, away).await?;
+            }
             Ok(Sent { message, replayed: false, is_for_sam: kind == ConversationKind::Sam })
         }
         queries::Inserted::NoConversation => Err(Refusal::NotFound("conversation").into()),
@@ -262,6 +266,20 @@ pub(crate) async fn store_answer(tx: &mut Tx, id: ConversationId, content: Strin
     let number = message.message_id;
     tx.emit(Channel::Conversation(id), Event::MessageCreated(message));
     Ok(number)
+}
+
+/// Says it to somebody who isn't there: once until they have read further.
+async fn tell_away(tx: &mut Tx, id: ConversationId, away: queries::Away) -> Result<()> {
+    let notice = Notice {
+        user_id: away.user_id,
+        kind: NotificationKind::Message,
+        key: format!("message:{id}:{}", away.read_through),
+        title: format!("{} wrote to you", away.sender_name),
+        body: "There is something new in your conversation.".to_owned(),
+        data: json!({"conversation_id": id}),
+    };
+    notifications::notify(tx, notice).await?;
+    Ok(())
 }
 
 /// A conversation's messages, newest first.

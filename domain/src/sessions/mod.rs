@@ -2,6 +2,8 @@
 
 mod attendance;
 mod booking;
+mod calendar;
+mod notices;
 mod policy;
 mod price;
 mod queries;
@@ -14,6 +16,8 @@ use utoipa::{IntoParams, ToSchema};
 
 pub use attendance::{Attendance, attendance};
 pub use booking::{Booking, book, confirm};
+pub(crate) use calendar::calendar_event;
+pub use calendar::calendar_file;
 pub use policy::{CancellationPolicy, NewCancellationPolicy};
 pub use price::{Quote, quote};
 pub(crate) use steps::start_free;

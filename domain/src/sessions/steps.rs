@@ -14,7 +14,7 @@ use super::{
     EndedBy, INSTANT, Pair, PaymentStatus, Session, SessionStatus, SessionType,
     attendance::{keep, observe},
     booking::{self, REMINDERS},
-    free_time, live, load, lock, policy, queries, tell, timeouts,
+    free_time, live, load, lock, notices, policy, queries, tell, timeouts,
 };
 use crate::{
     availability::Span,
@@ -28,6 +28,7 @@ use crate::{
 /// A step to take: a `status`, or a new `startTime`.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({"status": "complete"}))]
 pub struct SessionChange {
     /// Where to: the host begins (`in_progress`) and completes (`complete`), either side calls off
     /// (`cancelled`). `no_show` is decided by who was there.
@@ -35,7 +36,7 @@ pub struct SessionChange {
     pub status: Option<SessionStatus>,
     /// The start of another slot that the host offers: RFC 3339.
     #[garde(skip)]
-    #[schema(value_type = Option<String>, format = "date-time")]
+    #[schema(value_type = Option<String>, format = "date-time", example = "2026-11-23T18:00:00Z")]
     pub start_time: Option<Moment>,
     /// Only if the session is still at this version.
     #[garde(inner(range(min = 1)))]
@@ -76,7 +77,10 @@ pub async fn change(tx: &mut Tx, caller: UserId, id: SessionId, change: &Valid<S
     match (change.status, change.start_time) {
         (Some(status), None) => step(tx, caller, session, status).await,
         (None, Some(start)) => booking::reschedule(tx, caller, session, start.0).await,
-        _ => Err(Refusal::field("status", "give either status or startTime").into()),
+        _ => {
+            let fields = ["status", "startTime"].map(|name| (name.to_owned(), "give one of the two".to_owned()));
+            Err(Refusal::Invalid(fields.into()).into())
+        }
     }
 }
 
@@ -168,6 +172,9 @@ pub(super) async fn finish(tx: &mut Tx, session: &Session, ending: Ending) -> Re
     let was_live = session.status == SessionStatus::InProgress;
     let session = load(tx, session.id).await?;
     tell(tx, &session);
+    if session.status != SessionStatus::Complete {
+        notices::off(tx, &session).await?;
+    }
     if was_live {
         users::announce_status(tx, &session.people()).await?;
     }
