@@ -55,7 +55,7 @@ pub struct Store {
     pub(crate) nudger: nudge::Nudger,
     pub(crate) keys: Arc<auth::Keys>,
     pub(crate) mailer: mail::Mailer,
-    pub(crate) gemini: Option<sam::Gemini>,
+    pub(crate) gemini: Option<Arc<sam::Gemini>>,
     rate_limits: rate_limits::RateLimits,
     settings: Arc<config::Settings>,
 }
@@ -83,7 +83,7 @@ impl Store {
         let nudger = nudge::Nudger::spawn(pool.clone());
         let keys = Arc::new(auth::Keys::derive(&settings.jwt_secret));
         let mailer = mail::Mailer::new(&settings)?;
-        let gemini = settings.gemini.as_ref().map(sam::Gemini::new).transpose()?;
+        let gemini = settings.gemini.as_ref().map(sam::Gemini::new).transpose()?.map(Arc::new);
         let rate_limits = rate_limits::RateLimits::new(&settings.rate_limits, &bus);
         Ok(Self { pool, clock, bus, nudger, keys, mailer, gemini, rate_limits, settings: Arc::new(settings) })
     }

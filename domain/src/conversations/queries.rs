@@ -255,7 +255,6 @@ pub(super) async fn load(
         .collect())
 }
 
-#[expect(clippy::large_enum_variant, reason = "it is taken apart at once")]
 pub(super) enum Inserted {
     Stored {
         message: Message,

@@ -115,7 +115,7 @@ fn numbers(text: &str) -> Vec<Number> {
             afternoon: half_of_day(after),
             is_money: is_money(&before, after),
         });
-        before = tail[..tail.len() - after.len()].to_owned();
+        tail[..tail.len() - after.len()].clone_into(&mut before);
         rest = after;
     }
     numbers

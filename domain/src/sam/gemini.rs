@@ -71,11 +71,14 @@ struct PromptFeedback {
 
 /// Counts so far: each replaces the one before.
 #[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(default)]
 struct UsageMetadata {
-    prompt_token_count: u32,
-    candidates_token_count: u32,
-    thoughts_token_count: u32,
+    #[serde(rename = "promptTokenCount")]
+    prompt: u32,
+    #[serde(rename = "candidatesTokenCount")]
+    answer: u32,
+    #[serde(rename = "thoughtsTokenCount")]
+    thoughts: u32,
 }
 
 #[derive(Deserialize)]
@@ -122,8 +125,8 @@ impl Gemini {
     }
 
     fn charged(&self, mut usage: Usage, counts: &UsageMetadata) -> Usage {
-        let input = i64::from(counts.prompt_token_count);
-        let output = i64::from(counts.candidates_token_count) + i64::from(counts.thoughts_token_count);
+        let input = i64::from(counts.prompt);
+        let output = i64::from(counts.answer) + i64::from(counts.thoughts);
         usage.input_tokens += input;
         usage.output_tokens += output;
         // A cent for a million tokens is a hundredth of a micro-dollar for each.

@@ -198,7 +198,9 @@ pub(super) async fn my_sessions(store: &Store, asker: UserId, facts: &mut Facts)
             "currency": session.currency,
         }));
     }
-    people.into_values().for_each(|user| facts.add_person(user));
+    for user in people.into_values() {
+        facts.add_person(user);
+    }
     Ok(json!({"sessions": shown}))
 }
 

@@ -33,7 +33,7 @@ async fn the_model_looks_things_up_and_proposes() {
         Move::Call(vec![("find_slots", json!({"userId": host.id, "from": "2026-11-17", "to": "2026-11-17"}))]),
         Move::reply(
             "River has time, at $120 for an hour: 9:00 would do.",
-            json!([
+            &json!([
                 {"type": "show_profiles", "userIds": [host.id]},
                 {"type": "show_slots", "hostUserId": host.id},
                 {"type": "follow_up_prompt", "prompt": "And in the afternoon?"},
@@ -66,11 +66,11 @@ async fn what_was_said_before_is_told_and_what_the_client_says_only_at_first() {
     let [asker, host] = asker_and_host(&api).await;
     let history = json!([{"role": "user", "content": "Said elsewhere"}]);
     gemini
-        .will([Move::search("bees"), Move::reply("River!", json!([{"type": "show_profiles", "userIds": [host.id]}]))]);
+        .will([Move::search("bees"), Move::reply("River!", &json!([{"type": "show_profiles", "userIds": [host.id]}]))]);
     asker.ask_sam(json!({"message": "Bees?", "conversationHistory": history})).await.ok(202);
     api.work().await;
     assert_eq!(gemini.turns()[0]["contents"][1]["parts"][0]["text"], "Said elsewhere");
-    gemini.will([Move::reply("Yes.", json!([]))]);
+    gemini.will([Move::reply("Yes.", &json!([]))]);
     asker.ask_sam(json!({"message": "Really?", "conversationHistory": history})).await.ok(202);
     api.work().await;
     let said: Vec<_> = gemini.turns()[0]["contents"].as_array().unwrap()[1..]
@@ -99,7 +99,7 @@ async fn a_confidential_rate_is_told_to_nobody() {
         gemini.will([
             Move::search("bees"),
             Move::Call(vec![("find_slots", json!({"userId": host.id}))]),
-            Move::reply("River.", json!([{"type": "show_profiles", "userIds": [host.id]}, {"type": "show_slots", "hostUserId": host.id},
+            Move::reply("River.", &json!([{"type": "show_profiles", "userIds": [host.id]}, {"type": "show_slots", "hostUserId": host.id},
                 {"type": "create_session", "hostUserId": host.id, "startTime": "2026-11-17T08:00:00Z", "durationMinutes": 60}])),
         ]);
         let answer = asker.sam("What does River take?").await;

@@ -152,12 +152,12 @@ async fn words_in_the_conversation_with_sam_ask_it_too() {
 async fn an_answer_is_heard_while_it_is_written() {
     let (api, gemini) = api_with_model().await;
     let [asker, host] = asker_and_host(&api).await;
-    gemini.will([Move::reply("Hello there!", json!([]))]);
+    gemini.will([Move::reply("Hello there!", &json!([]))]);
     let conversation = text(&asker.sam("Hi").await["conversationId"]);
     let mut socket = asker.socket("/ws").await;
     socket.subscribe(&format!("conversation:{conversation}")).await;
     let words = "River Stone keeps bees on the roofs of the town, and is glad to talk about it.";
-    gemini.will([Move::search("bees"), Move::reply(words, json!([{"type": "show_profiles", "userIds": [host.id]}]))]);
+    gemini.will([Move::search("bees"), Move::reply(words, &json!([{"type": "show_profiles", "userIds": [host.id]}]))]);
     let answer = asker.sam("Who knows about bees?").await;
     assert_eq!((&answer["text"], answer.get("fallback")), (&json!(words), None));
     assert_eq!(socket.next_of("message.created").await["payload"]["origin"], "human");

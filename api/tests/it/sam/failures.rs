@@ -81,7 +81,7 @@ async fn a_model_that_takes_its_time_is_not_waited_for() {
 async fn what_is_not_in_the_right_shape_is_asked_for_once_more() {
     let (api, gemini) = api_with_model().await;
     let [asker, _] = asker_and_host(&api).await;
-    gemini.will([Move::Say("Sure! Here you are.".to_owned()), Move::reply("Here you are.", json!([]))]);
+    gemini.will([Move::Say("Sure! Here you are.".to_owned()), Move::reply("Here you are.", &json!([]))]);
     let answer = asker.sam("Hi").await;
     assert_eq!((&answer["text"], answer.get("fallback")), (&json!("Here you are."), None));
     let turns = gemini.turns();
@@ -108,7 +108,7 @@ async fn who_has_used_up_the_day_gets_answers_by_rules_until_tomorrow() {
     let settings = [&gemini.settings()[..], &[("SAM_DAILY_TOKENS", "2000")]].concat();
     let api = api_on(&TestDatabase::create().await, Clock::manual(noon()), &settings).await;
     let [asker, host] = asker_and_host(&api).await;
-    let reply = Move::reply("Hello!", json!([]));
+    let reply = Move::reply("Hello!", &json!([]));
     // 1,120 tokens each.
     gemini.will([reply.clone(), reply.clone()]);
     for _ in 0..2 {

@@ -48,7 +48,7 @@ pub enum Move {
 
 impl Move {
     /// An answer as it should be.
-    pub fn reply(text: &str, actions: Value) -> Self {
+    pub fn reply(text: &str, actions: &Value) -> Self {
         // The text comes first, whatever order a map has.
         Self::Say(format!("{{\"text\": {}, \"actions\": {actions}}}", json!(text)))
     }

@@ -306,7 +306,7 @@ async fn what_others_wrote_is_data_for_the_model_and_powerless_whatever_it_makes
         ]);
         let calls = ["confirm_action", "delete_user", "update_user", "book"]
             .map(|name| (name, json!({"userId": scene.host.id})));
-        gemini.will([Move::search("bees"), Move::Call(calls.to_vec()), Move::reply("Done as told.", obeys)]);
+        gemini.will([Move::search("bees"), Move::Call(calls.to_vec()), Move::reply("Done as told.", &obeys)]);
         let answer = scene.asker.sam("Who knows about bees?").await;
         scene.check(&answer, bio);
         assert_eq!(answer["actions"], json!([]), "{bio}");

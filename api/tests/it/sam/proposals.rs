@@ -18,7 +18,7 @@ async fn proposals(gemini: &Gemini, asker: &Person<'_>, host: &Person<'_>) -> Va
         Move::search("bees"),
         Move::reply(
             "What about River?",
-            json!([
+            &json!([
                 {"type": "offer_call", "targetUserId": host.id, "purpose": "To talk about bees"},
                 {"type": "send_request", "targetUserId": host.id, "message": "May I ask about bees?"},
                 {"type": "update_profile", "fields": {"headline": "Learns about bees", "skills": ["asking"]}},
@@ -145,7 +145,7 @@ async fn a_herd_of_yeses_and_noes_has_one_outcome() {
 async fn booking(gemini: &Gemini, asker: &Person<'_>, host: &Person<'_>, price: u32) -> Value {
     let find = json!({"userId": host.id, "from": TEN, "to": "2026-11-17T11:00:00Z", "durationMinutes": 30});
     let book = json!([{"type": "create_session", "hostUserId": host.id, "startTime": TEN, "durationMinutes": 30, "price": price}]);
-    gemini.will([Move::Call(vec![("find_slots", find)]), Move::reply("Shall I book that?", book)]);
+    gemini.will([Move::Call(vec![("find_slots", find)]), Move::reply("Shall I book that?", &book)]);
     let answer = asker.sam("River, tomorrow at ten?").await;
     let action = actions(&answer, "create_session")[0].clone();
     assert_eq!(

@@ -63,7 +63,7 @@ async fn a_question_whose_worker_is_killed_over_it_is_answered_once_by_another()
     let mut worker = stage.worker(&[]).await;
     api.has_redis().await;
     let ada = api.register("Ada").await;
-    gemini.will([Move::Hang, Move::reply("Here I am again.", json!([]))]);
+    gemini.will([Move::Hang, Move::reply("Here I am again.", &json!([]))]);
     let run = ask(&ada, "Hi").await;
     model_is_asked(&gemini).await;
     question_is_taken(&api).await;
@@ -109,7 +109,7 @@ async fn a_turn_takes_little_time_beside_the_models() {
     let _worker = stage.worker(&[]).await;
     api.has_redis().await;
     let ada = api.register("Ada").await;
-    gemini.will(vec![Move::reply("Hello, here I am.", json!([])); TURNS]);
+    gemini.will(vec![Move::reply("Hello, here I am.", &json!([])); TURNS]);
     let mut took = Vec::new();
     for _ in 0..TURNS {
         let began = Instant::now();
