@@ -157,7 +157,7 @@ pub fn router(app: App) -> anyhow::Result<Router> {
         .layer(CatchPanicLayer::custom(layers::on_panic))
         .layer(middleware::from_fn(layers::refuse_faulty))
         .layer(middleware::from_fn_with_state(browsers::allowances(app.store.settings()), browsers::cors))
-        .layer(middleware::from_fn_with_state(app.clone(), browsers::harden))
+        .layer(middleware::from_fn_with_state(browsers::Secure::new(app.store.settings()), browsers::harden))
         .layer(middleware::from_fn(layers::identify))
         .with_state(app);
     Ok(routes)

@@ -91,7 +91,8 @@ impl CalendarEvent {
         ] {
             calendar.append_property((key, value));
         }
-        calendar.push(event.done()).to_string()
+        // The crate's last line of a fold may have an octet too many.
+        fold(&calendar.push(event.done()).to_string().replace("\r\n ", ""))
     }
 }
 
@@ -104,6 +105,22 @@ impl Attendee {
         property.add_parameter("CN", &plain(&self.name).replace('"', "'").replace('\n', " "));
         property
     }
+}
+
+/// Breaks lines of more than 75 octets between characters (RFC 5545 §3.1).
+fn fold(lines: &str) -> String {
+    const OCTETS: usize = 75;
+    let mut folded = String::with_capacity(lines.len() + lines.len() / 25);
+    let mut octets = 0;
+    for c in lines.chars() {
+        if octets + c.len_utf8() > OCTETS && !matches!(c, '\r' | '\n') {
+            folded.push_str("\r\n ");
+            octets = 1;
+        }
+        folded.push(c);
+        octets = if c == '\n' { 0 } else { octets + c.len_utf8() };
+    }
+    folded
 }
 
 /// Text without control characters: a lone CR would end the line.

@@ -4,7 +4,7 @@
 //! something takes a [`tx::Tx`]; one that only reads takes the [`Store`]. Who may do a thing is
 //! decided in the SQL that does it.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Deref, sync::Arc, time::Duration};
 
 use secrecy::ExposeSecret;
 use sqlx::{
@@ -48,16 +48,28 @@ pub mod users;
 
 /// What every operation works in: connections, clock, bell, keys, settings. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Store {
+pub struct Store(Arc<Parts>);
+
+impl Deref for Store {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+/// What a [`Store`] consists of.
+#[derive(Debug)]
+pub struct Parts {
     pub(crate) pool: PgPool,
     pub(crate) clock: clock::Clock,
     pub(crate) bus: bus::Bus,
     pub(crate) nudger: nudge::Nudger,
-    pub(crate) keys: Arc<auth::Keys>,
+    pub(crate) keys: auth::Keys,
     pub(crate) mailer: mail::Mailer,
-    pub(crate) gemini: Option<Arc<sam::Gemini>>,
+    pub(crate) gemini: Option<sam::Gemini>,
     rate_limits: rate_limits::RateLimits,
-    settings: Arc<config::Settings>,
+    settings: config::Settings,
 }
 
 /// A process' connections to Postgres.
@@ -80,12 +92,12 @@ impl Store {
             Some(url) => bus::Bus::redis(url.expose_secret()).map_err(|error| config::unusable("REDIS_URL", error))?,
             None => bus::Bus::local(),
         };
-        let nudger = nudge::Nudger::spawn(pool.clone());
-        let keys = Arc::new(auth::Keys::derive(&settings.jwt_secret));
+        let nudger = nudge::Nudger::spawn(&pool.connect_options());
+        let keys = auth::Keys::derive(&settings.jwt_secret);
         let mailer = mail::Mailer::new(&settings)?;
-        let gemini = settings.gemini.as_ref().map(sam::Gemini::new).transpose()?.map(Arc::new);
+        let gemini = settings.gemini.as_ref().map(sam::Gemini::new).transpose()?;
         let rate_limits = rate_limits::RateLimits::new(&settings.rate_limits, &bus);
-        Ok(Self { pool, clock, bus, nudger, keys, mailer, gemini, rate_limits, settings: Arc::new(settings) })
+        Ok(Self(Arc::new(Parts { pool, clock, bus, nudger, keys, mailer, gemini, rate_limits, settings })))
     }
 
     /// The settings.

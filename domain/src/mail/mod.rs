@@ -146,3 +146,64 @@ fn with_calendar(body: String, event: &CalendarEvent) -> Result<MultiPart> {
 pub async fn kept(store: &Store, to: Option<&str>) -> Result<Vec<KeptMail>> {
     Ok(queries::newest(&store.pool, to).await?)
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, TimeDelta};
+
+    use super::*;
+    use crate::calendar::{Attendee, Method};
+
+    fn letter(calendar: Option<CalendarEvent>) -> Letter {
+        let text = |text: &str| text.to_owned();
+        Letter {
+            about: text("ntf_1"),
+            to: text("casey@example.com"),
+            subject: text("Booked"),
+            body: text("Hello."),
+            calendar,
+        }
+    }
+
+    fn written(letter: Letter) -> String {
+        let mailer = Mailer { from: "HumanChat <hello@talk.example>".parse().unwrap(), smtp: None };
+        String::from_utf8(mailer.message(letter).unwrap().formatted()).unwrap()
+    }
+
+    #[test]
+    fn a_letter_has_the_id_of_what_it_is_about() {
+        for _ in 0..2 {
+            assert!(written(letter(None)).contains("Message-ID: <ntf_1@talk.example>\r\n"));
+        }
+    }
+
+    #[test]
+    fn a_calendar_file_is_both_an_alternative_and_attached() {
+        let at = DateTime::UNIX_EPOCH;
+        let organizer = Attendee { name: "HumanChat".to_owned(), address: None };
+        let event = CalendarEvent {
+            uid: "sess_1@talk.example".to_owned(),
+            sequence: 1,
+            stamp: at,
+            start: at,
+            end: at + TimeDelta::minutes(30),
+            summary: "Talk".to_owned(),
+            description: String::new(),
+            url: "https://talk.example".to_owned(),
+            organizer,
+            attendees: Vec::new(),
+            method: Method::Cancel,
+            cancelled: true,
+        };
+        let mail = written(letter(Some(event)));
+        for line in [
+            "Content-Type: multipart/mixed;",
+            "Content-Type: multipart/alternative;",
+            "Content-Type: text/plain; charset=utf-8\r\n",
+            "Content-Type: text/calendar; method=CANCEL; charset=utf-8\r\n",
+            "Content-Disposition: attachment; filename=\"invite.ics\"\r\n",
+        ] {
+            assert_eq!(mail.matches(line).count(), 1, "{line} in {mail}");
+        }
+    }
+}
