@@ -39,6 +39,7 @@ use crate::edge::error::{ErrorBody, ErrorDetail};
         (name = "Sam", description = "The concierge: finds people and proposes; what it proposes happens when it is confirmed. While it \
             writes, `sam.delta` tells listeners of its conversation what it has so far; `message.created` tells what counts"),
         (name = "Notifications", description = "What concerns the caller, and what of it is mailed"),
+        (name = "Staff", description = "For managers and admins: members, numbers, the audit log, jobs and queues"),
         (name = "Sockets", description = "Realtime: `subscribe` to `conversation:{id}`, `sessions:{userId}`, `status:{userId}`, \
             `notifications:{userId}`. On `status:{userId}` the first `status.changed` says how things stand. A client may say 200 \
             frames at once and 50 a second after that; beyond, it is read more slowly. While too many sockets are being \

@@ -68,6 +68,9 @@ pub enum Refusal {
     /// Somebody has to pay first.
     #[error("{0}")]
     PaymentRequired(&'static str),
+    /// Somebody has to run the place.
+    #[error("the last admin stays one")]
+    LastAdmin,
     /// Not a step this state allows.
     #[error("{0}")]
     InvalidTransition(String),

@@ -14,7 +14,9 @@ use sqlx::{
 
 pub use humanchat_jobs::id;
 
+pub mod admin;
 pub mod announcements;
+pub mod audit;
 pub mod auth;
 pub mod availability;
 pub mod bus;
@@ -23,8 +25,10 @@ pub mod clock;
 pub mod config;
 pub mod conversations;
 pub mod cursor;
+pub mod erasure;
 pub mod error;
 pub mod event;
+pub mod export;
 pub mod idempotency;
 pub mod invites;
 pub mod logging;

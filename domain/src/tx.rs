@@ -30,6 +30,7 @@ pub struct Tx {
     request_id: Option<String>,
     jobs: Vec<NewJob>,
     events: Vec<(Channel, Event)>,
+    nudges: BTreeSet<Queue>,
 }
 
 impl Store {
@@ -38,14 +39,28 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn begin(&self, request_id: Option<String>) -> Result<Tx> {
+        let inner = self.begin_with("begin").await?;
+        let now = self.clock.now();
+        let (jobs, events, nudges) = (Vec::new(), Vec::new(), BTreeSet::new());
+        Ok(Tx { inner, store: self.clone(), now, request_id, jobs, events, nudges })
+    }
+
+    /// Begins to read everything as it stands at one and the same moment. Statements are planned for
+    /// the values they come with: what staff filter by differs too much for one plan.
+    pub(crate) async fn snapshot(&self) -> Result<Transaction<'static, Postgres>> {
+        self.begin_with(
+            "begin isolation level repeatable read read only; set local plan_cache_mode = force_custom_plan",
+        )
+        .await
+    }
+
+    async fn begin_with(&self, statement: &'static str) -> Result<Transaction<'static, Postgres>> {
         // In a task of its own: were this cancelled between asking for the transaction and hearing
         // of it, the connection would go back to the pool with the transaction open, and swallow
         // what its next user writes. A finished Transaction that nobody takes is rolled back.
         let pool = self.pool.clone();
-        let begun = tokio::spawn(async move { pool.begin().await }).await;
-        let inner = begun.map_err(|_| Error::Internal("a transaction could not be begun"))??;
-        let now = self.clock.now();
-        Ok(Tx { inner, store: self.clone(), now, request_id, jobs: Vec::new(), events: Vec::new() })
+        let begun = tokio::spawn(async move { pool.begin_with(statement).await }).await;
+        Ok(begun.map_err(|_| Error::Internal("a transaction could not be begun"))??)
     }
 }
 
@@ -58,6 +73,16 @@ impl Tx {
     /// The context this works in.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// The request this descends from.
+    pub(crate) fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
+    }
+
+    /// Has the workers of a queue look at it once this has committed.
+    pub(crate) fn nudge(&mut self, queue: Queue) {
+        self.nudges.insert(queue);
     }
 
     pub(crate) fn conn(&mut self) -> &mut PgConnection {
@@ -114,6 +139,7 @@ impl Tx {
         sqlx::raw_sql("rollback to savepoint part").execute(self.conn()).await?;
         self.jobs.clear();
         self.events.clear();
+        self.nudges.clear();
         Ok(())
     }
 
@@ -131,7 +157,7 @@ impl Tx {
         for frame in frames {
             self.store.bus.publish(frame);
         }
-        for queue in queues {
+        for queue in queues.into_iter().chain(self.nudges) {
             self.store.nudger.nudge(queue);
         }
         Ok(())

@@ -121,6 +121,10 @@ id_types! {
     JobId = "job";
     /// A mail that was composed.
     MailId = "mail";
+    /// An entry of the audit log.
+    AuditEntryId = "aud";
+    /// Somebody who was asked for and isn't a member.
+    RequestedPersonId = "rp";
 }
 
 #[cfg(test)]

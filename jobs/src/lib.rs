@@ -53,6 +53,18 @@ impl Queue {
     }
 }
 
+/// A name that no queue has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnknownQueue;
+
+impl std::str::FromStr for Queue {
+    type Err = UnknownQueue;
+
+    fn from_str(name: &str) -> Result<Self, UnknownQueue> {
+        Self::ALL.into_iter().find(|queue| queue.as_str() == name).ok_or(UnknownQueue)
+    }
+}
+
 /// What happens when a job is enqueued whose dedupe key is taken by one that still waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnDuplicate {
@@ -179,7 +191,7 @@ mod tests {
         notifications::{FanOutAnnouncement, MailDigest, MailNotification, PlanDigests},
         sam::RunSam,
         sessions::{EndForgottenSession, EndUnstartedSession, ReleaseHold, RemindOfSession},
-        users::EndPresence,
+        users::{EndPresence, EraseUser},
     };
 
     const ID: Uuid = Uuid::from_u128(0x0193_4c8d_1a2b_7c3d_8e4f_5061_7283_94a5);
@@ -210,6 +222,11 @@ mod tests {
             &json!({"user_id": "user_01jd68t6hbfgyrwktgc5s87555"}),
         );
         golden(&RunSam { run_id: RunId(ID) }, "run_sam", &json!({"run_id": "run_01jd68t6hbfgyrwktgc5s87555"}));
+        golden(
+            &EraseUser { user_id: UserId(ID) },
+            "erase_user",
+            &json!({"user_id": "user_01jd68t6hbfgyrwktgc5s87555"}),
+        );
         let session = "sess_01jd68t6hbfgyrwktgc5s87555";
         let session_id = SessionId(ID);
         golden(&ReleaseHold { session_id }, "release_hold", &json!({"session_id": session}));

@@ -73,6 +73,7 @@ impl Registry {
         registry.add(invites::expire_invite);
         registry.add(users::end_presence);
         registry.add(sam::run_sam);
+        registry.add(users::erase_user);
         registry.add(sessions::release_hold);
         registry.add(sessions::remind_of_session);
         registry.add(sessions::end_unstarted_session);

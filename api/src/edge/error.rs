@@ -159,6 +159,7 @@ impl From<Refusal> for ApiError {
             Refusal::SlotUnavailable(_) => (S::CONFLICT, "slot_unavailable"),
             Refusal::PriceChanged { .. } => (S::CONFLICT, "price_changed"),
             Refusal::PaymentRequired(_) => (S::CONFLICT, "payment_required"),
+            Refusal::LastAdmin => (S::CONFLICT, "last_admin"),
             Refusal::InvalidTransition(_) => (S::CONFLICT, "invalid_transition"),
             Refusal::ActionResolved(_) => (S::CONFLICT, "action_resolved"),
             Refusal::ActionStale(_) => (S::CONFLICT, "action_stale"),

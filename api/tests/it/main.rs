@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on has failed")]
 
+mod account;
 mod announcements;
 mod attendance;
 mod auth;
@@ -27,6 +28,7 @@ mod odd_input;
 mod openapi;
 mod prices;
 mod raw;
+mod reachability;
 mod redis;
 mod refresh;
 mod requests;
@@ -36,6 +38,7 @@ mod search;
 mod server;
 mod sessions;
 mod sockets;
+mod staff;
 mod story;
 mod support;
 mod users;

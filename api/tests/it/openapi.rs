@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::support::api;
 
 /// Every code this api answers with.
-pub const CODES: [&str; 34] = [
+pub const CODES: [&str; 35] = [
     "malformed_request",
     "unauthenticated",
     "invalid_credentials",
@@ -24,6 +24,7 @@ pub const CODES: [&str; 34] = [
     "price_changed",
     "payment_required",
     "invalid_transition",
+    "last_admin",
     "email_taken",
     "action_resolved",
     "action_stale",

@@ -34,7 +34,7 @@ impl Person<'_> {
         .await
     }
 
-    async fn becomes(&self, role: Role) {
+    pub async fn becomes(&self, role: Role) {
         let mut tx = self.api.store.begin(None).await.unwrap();
         users::set_role(&mut tx, id(&self.id), role).await.unwrap();
         tx.commit().await.unwrap();

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     Store,
+    admin::requested_people,
     conversations::{self, Message, MessageType, Origin},
     cursor::Window,
     error::{Error, Result},
@@ -232,6 +233,9 @@ pub async fn answer(tx: &mut Tx, thought: Thought) -> Result<()> {
     let message = conversations::store_answer(tx, conversation_id, reply.text, actions?).await?;
     if !queries::close_run(tx.conn(), run_id, message, &outcome, now).await? {
         return Err(Error::Internal("a locked question was answered by somebody else"));
+    }
+    for name in reply.missed_people {
+        requested_people::record(tx, user_id, &name).await?;
     }
     Ok(())
 }

@@ -3,7 +3,9 @@
 mod attendance;
 mod booking;
 mod calendar;
+mod leaving;
 mod notices;
+mod oversight;
 mod policy;
 mod price;
 mod queries;
@@ -18,6 +20,8 @@ pub use attendance::{Attendance, attendance};
 pub use booking::{Booking, book, confirm};
 pub(crate) use calendar::calendar_event;
 pub use calendar::calendar_file;
+pub(crate) use leaving::end_all;
+pub use oversight::{SessionSearch, list_all};
 pub use policy::{CancellationPolicy, NewCancellationPolicy};
 pub use price::{Quote, quote};
 pub(crate) use steps::start_free;

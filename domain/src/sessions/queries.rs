@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool, types::Json};
 
 use super::{
-    CancellationPolicy, EndedBy, Pair, PaymentStatus, Session, SessionQuery, SessionRole, SessionStatus, SessionType,
-    attendance::ACT, booking::NewBooking, price::Terms, steps::Ending,
+    CancellationPolicy, EndedBy, Pair, PaymentStatus, Session, SessionQuery, SessionRole, SessionSearch, SessionStatus,
+    SessionType, attendance::ACT, booking::NewBooking, price::Terms, steps::Ending,
 };
 use crate::{
     availability::Span,
@@ -495,4 +495,56 @@ pub(super) async fn taken(
     .fetch_all(conn)
     .await?;
     Ok(rows.into_iter().map(|row| (row.user_id, row.from)).collect())
+}
+
+/// Locks what somebody has agreed to that isn't over.
+pub(super) async fn lock_unfinished(conn: &mut PgConnection, person: UserId) -> sqlx::Result<Vec<SessionId>> {
+    sqlx::query_scalar!(
+        r#"select id as "id: SessionId" from sessions
+           where status in ('pending', 'in_progress') and $1 in (host_user_id, guest_user_id)
+           order by id for update"#,
+        person.0,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// A page of [`super::list_all`].
+pub(super) struct WalkAll<'a> {
+    pub search: &'a SessionSearch,
+    pub party: Option<UserId>,
+    pub from: Option<DateTime<Utc>>,
+    pub to: Option<DateTime<Utc>>,
+    pub before: Option<SessionId>,
+    pub limit: i64,
+}
+
+pub(super) async fn list_all(conn: &mut PgConnection, walk: &WalkAll<'_>) -> sqlx::Result<Vec<Session>> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select id as "id: SessionId", host_user_id as "host_user_id: UserId", guest_user_id as "guest_user_id: UserId",
+                  conversation_id as "conversation_id: ConversationId", type as "kind: SessionType",
+                  status as "status: SessionStatus", start_time as "start_time: Timestamp", end_time as "end_time: Timestamp",
+                  duration_minutes, agreed_price_minor, currency, payment_mode as "payment_mode: ConversationType",
+                  cancellation_policy as "cancellation_policy: Json<CancellationPolicy>",
+                  payment_status as "payment_status: PaymentStatus", hold_expires_at as "hold_expires_at: Timestamp",
+                  confirmed_at as "confirmed_at: Timestamp", started_at as "started_at: Timestamp",
+                  ended_at as "ended_at: Timestamp", ended_by as "ended_by: EndedBy", booked_minutes, version, created_at as "created_at: Timestamp", updated_at as "updated_at: Timestamp"
+           from sessions
+           where ($1::uuid is null or host_user_id = $1 or guest_user_id = $1)
+             and ($2::text is null or status = $2) and ($3::text is null or type = $3)
+             and ($4::timestamptz is null or start_time >= $4) and ($5::timestamptz is null or start_time < $5)
+             and ($6::uuid is null or id < $6)
+           order by id desc limit $7"#,
+        walk.party.map(|id| id.0),
+        walk.search.status as Option<SessionStatus>,
+        walk.search.r#type as Option<SessionType>,
+        walk.from,
+        walk.to,
+        walk.before.map(|id| id.0),
+        walk.limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(Into::into).collect())
 }

@@ -9,9 +9,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use garde::{Valid, Validate};
 use humanchat_jobs::users::EndPresence;
 use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
 use utoipa::ToSchema;
 
+pub(crate) use profile::present;
 pub use profile::{ProfileChange, change_profile};
+pub(crate) use queries::go_idle;
 
 use crate::{
     Store,
@@ -124,6 +127,14 @@ pub struct User {
     pub display_mode: DisplayMode,
     /// Whether their rate is hidden from others.
     pub confidential_rate: bool,
+    /// Of the latest 50 instant invites to them that had their time, the share they accepted or declined: 0 to 1. Null until
+    /// there were three.
+    #[schema(required, minimum = 0, maximum = 1)]
+    pub answer_rate: Option<f64>,
+    /// How many seconds they took to answer those, in the median. Null until there were three invites, and where they answered
+    /// none.
+    #[schema(required)]
+    pub median_answer_secs: Option<i64>,
     /// Since when they are here.
     pub created_at: Timestamp,
     /// When their profile last changed.
@@ -143,6 +154,17 @@ pub struct OwnUser {
     pub role: Role,
     /// Whether a mailed link was used.
     pub email_verified: bool,
+}
+
+/// A person, as staff see them.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Member {
+    /// What they see themselves.
+    #[serde(flatten)]
+    pub user: OwnUser,
+    /// Since when they are shut out.
+    #[schema(required)]
+    pub suspended_at: Option<Timestamp>,
 }
 
 /// Whether somebody is there, as listeners are told.
@@ -222,6 +244,13 @@ pub(crate) async fn own(tx: &mut Tx, id: UserId) -> Result<OwnUser> {
     let now = tx.now();
     let row = queries::load(tx.conn(), &[id], now).await?.pop();
     Ok(row.map(queries::Row::shown_to_self).ok_or(Refusal::NotFound("user"))?)
+}
+
+/// Several people, as staff see them, in the order of `ids`. Unknown ones are left out.
+pub(crate) async fn members(conn: &mut PgConnection, ids: &[UserId], now: DateTime<Utc>) -> Result<Vec<Member>> {
+    let mut rows = queries::load(conn, ids, now).await?;
+    rows.sort_by_key(|row| ids.iter().position(|id| *id == row.id));
+    Ok(rows.into_iter().map(queries::Row::shown_to_staff).collect())
 }
 
 /// Looks for people: best match first, or newest first where no words are given.
@@ -336,7 +365,7 @@ pub async fn set_role(tx: &mut Tx, id: UserId, role: Role) -> Result<()> {
 }
 
 /// The words to look for; `None` where there is nothing but signs.
-fn split_words(text: &str) -> Option<queries::Words<'_>> {
+pub(crate) fn split_words(text: &str) -> Option<queries::Words<'_>> {
     let all: Vec<_> = text.split_whitespace().filter(|word| word.contains(char::is_alphanumeric)).collect();
     let last = all.last()?.trim_end_matches(|c: char| !c.is_alphanumeric());
     let head = last.trim_end_matches(char::is_alphanumeric);

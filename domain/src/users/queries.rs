@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, PgPool, types::Json};
 
-use super::{ConversationType, DisplayMode, OwnUser, PresenceState, ProfileChange, Search, Status, User};
+use super::{ConversationType, DisplayMode, Member, OwnUser, PresenceState, ProfileChange, Search, Status, User};
 use crate::{auth::Role, id::UserId, money::Price, sessions::CancellationPolicy, text::Timestamp};
 
 #[expect(clippy::struct_excessive_bools, reason = "a row has the columns it has")]
@@ -35,6 +35,9 @@ pub(super) struct Row {
     presence_state: PresenceState,
     is_online: bool,
     has_active_session: bool,
+    answer_rate: Option<f64>,
+    median_answer_secs: Option<i64>,
+    suspended_at: Option<Timestamp>,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
@@ -65,6 +68,8 @@ impl Row {
             manager_id: self.manager_id,
             display_mode: self.display_mode,
             confidential_rate: self.confidential_rate,
+            answer_rate: self.answer_rate,
+            median_answer_secs: self.median_answer_secs,
             created_at: self.created_at,
             updated_at: self.updated_at,
             currency,
@@ -85,6 +90,11 @@ impl Row {
         let (user, email, role, email_verified) = self.into_parts();
         OwnUser { user, email, role, email_verified }
     }
+
+    pub(super) fn shown_to_staff(self) -> Member {
+        let suspended_at = self.suspended_at;
+        Member { user: self.shown_to_self(), suspended_at }
+    }
 }
 
 /// People by id, in no order. Suspended people stay visible to those who know their id.
@@ -99,8 +109,20 @@ pub(super) async fn load(conn: &mut PgConnection, ids: &[UserId], now: DateTime<
                   presence_state as "presence_state: PresenceState",
                   user_is_online(presence_state, present_until, id, $2) as "is_online!",
                   exists (select from engagements e where e.user_id = users.id and e.live) as "has_active_session!",
-                  created_at as "created_at: Timestamp", updated_at as "updated_at: Timestamp"
-           from users where id = any($1)"#,
+                  answer_rate as "answer_rate?", median_answer_secs as "median_answer_secs?",
+                  suspended_at as "suspended_at: Timestamp", created_at as "created_at: Timestamp",
+                  updated_at as "updated_at: Timestamp"
+           from users left join lateral (
+             select round(avg(answered::integer), 2)::float8 as answer_rate,
+               round(percentile_cont(0.5) within group (order by secs) filter (where answered))::bigint as median_answer_secs
+             from (select i.status in ('accepted', 'declined') as answered,
+                          extract(epoch from i.resolved_at - i.created_at)::float8 as secs
+                   from invites i
+                   where i.target_user_id = users.id and (i.status in ('accepted', 'declined', 'expired')
+                                                          or (i.status = 'pending' and i.expires_at <= $2))
+                   order by i.id desc limit 50) latest
+             having count(*) >= 3) reached on true
+           where id = any($1)"#,
         &ids,
         now,
     )
@@ -123,7 +145,7 @@ pub(super) struct Range {
 }
 
 /// What is looked for.
-pub(super) struct Words<'a> {
+pub(crate) struct Words<'a> {
     /// Each has something to look for in it.
     pub all: Vec<&'a str>,
     /// What stands before the last part of the last word: `anna-` of `anna-ma`.
@@ -247,6 +269,15 @@ pub(super) async fn set_presence(
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Marks somebody as not looking, where they were here. False where they weren't.
+pub(crate) async fn go_idle(conn: &mut PgConnection, id: UserId) -> sqlx::Result<bool> {
+    let result =
+        sqlx::query!("update users set presence_state = 'idle' where id = $1 and presence_state = 'active'", id.0)
+            .execute(conn)
+            .await?;
+    Ok(result.rows_affected() > 0)
 }
 
 pub(super) async fn present_until(conn: &mut PgConnection, id: UserId) -> sqlx::Result<Option<DateTime<Utc>>> {

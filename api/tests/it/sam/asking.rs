@@ -202,7 +202,7 @@ async fn two_hundred_who_wait_slow_nobody_down() {
             person.get("/api/auth/me").await.ok(200);
             assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
         }
-        assert_eq!(api.store.connections().used, 0, "who waits holds no connection");
+        eventually("who waits to hold no connection", async || (api.store.connections().used == 0).then_some(())).await;
         api.work().await;
     };
     let (answers, ()) = tokio::join!(join_all(people.iter().enumerate().map(ask)), others);
