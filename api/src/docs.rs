@@ -36,6 +36,8 @@ use crate::edge::error::{ErrorBody, ErrorDetail};
         (name = "Requests", description = "Asking to talk"),
         (name = "Availability", description = "When hosts can be booked"),
         (name = "Sessions", description = "Live talks"),
+        (name = "Sam", description = "The concierge: finds people and proposes; what it proposes happens when it is confirmed. While it \
+            writes, `sam.delta` tells listeners of its conversation what it has so far; `message.created` tells what counts"),
         (name = "Notifications", description = "What concerns the caller, and what of it is mailed"),
         (name = "Staff", description = "For managers and admins: members, numbers, the audit log, jobs and queues"),
         (name = "Sockets", description = "Realtime: `subscribe` to `conversation:{id}`, `sessions:{userId}`, `status:{userId}`, \

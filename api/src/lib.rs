@@ -34,6 +34,7 @@ mod notifications;
 mod pages;
 mod realtime;
 mod requests;
+mod sam;
 pub mod server;
 mod sessions;
 mod users;
@@ -56,6 +57,7 @@ pub struct App {
     pub(crate) authorities: Authorities,
     pub(crate) recorder: PrometheusHandle,
     pub(crate) admissions: Admissions,
+    pub(crate) waits: sam::Waits,
 }
 
 impl App {
@@ -78,6 +80,7 @@ impl App {
             authorities: Authorities::start(store.clone()),
             recorder: metrics::recorder()?,
             admissions: Admissions::new(store.settings().max_requests),
+            waits: sam::Waits::start(store.clone()),
             store,
         })
     }
@@ -102,6 +105,7 @@ fn features() -> OpenApiRouter<App> {
         .merge(requests::routes())
         .merge(availability::routes())
         .merge(sessions::routes())
+        .merge(sam::routes())
         .merge(notifications::routes())
         .merge(admin::routes())
 }

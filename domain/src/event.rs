@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::{
     conversations::{Conversation, Message},
-    id::{ConversationId, NotificationId, UserId},
+    id::{ConversationId, NotificationId, RunId, UserId},
     invites::Invite,
     notifications::Notification,
     requests::Request,
@@ -115,6 +115,18 @@ pub enum Event {
         /// Who writes.
         user_id: UserId,
     },
+    /// Sam is writing an answer.
+    #[serde(rename = "sam.delta", rename_all = "camelCase")]
+    SamDelta {
+        /// Sam's conversation with its user.
+        conversation_id: ConversationId,
+        /// The question that is being answered.
+        run_id: RunId,
+        /// How many characters of the answer came before; from 0 again where Sam begins anew.
+        offset: usize,
+        /// What follows them.
+        text: String,
+    },
     /// A session came to be.
     #[serde(rename = "session.created")]
     SessionCreated {
@@ -190,7 +202,7 @@ pub enum Event {
 impl Event {
     /// Whether it is stored, numbered and replayed, or only passed on to whoever listens now.
     pub fn is_durable(&self) -> bool {
-        !matches!(self, Self::Typing { .. } | Self::StatusChanged(_))
+        !matches!(self, Self::Typing { .. } | Self::StatusChanged(_) | Self::SamDelta { .. })
     }
 }
 

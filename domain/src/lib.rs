@@ -42,6 +42,7 @@ pub mod queue;
 pub mod rate_limits;
 pub mod realtime;
 pub mod requests;
+pub mod sam;
 pub mod sessions;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -70,6 +71,7 @@ pub struct Parts {
     pub(crate) nudger: nudge::Nudger,
     pub(crate) keys: auth::Keys,
     pub(crate) mailer: mail::Mailer,
+    pub(crate) gemini: Option<sam::Gemini>,
     rate_limits: rate_limits::RateLimits,
     settings: config::Settings,
 }
@@ -97,8 +99,9 @@ impl Store {
         let nudger = nudge::Nudger::spawn(&pool.connect_options());
         let keys = auth::Keys::derive(&settings.jwt_secret);
         let mailer = mail::Mailer::new(&settings)?;
+        let gemini = settings.gemini.as_ref().map(sam::Gemini::new).transpose()?;
         let rate_limits = rate_limits::RateLimits::new(&settings.rate_limits, &bus);
-        Ok(Self(Arc::new(Parts { pool, clock, bus, nudger, keys, mailer, rate_limits, settings })))
+        Ok(Self(Arc::new(Parts { pool, clock, bus, nudger, keys, mailer, gemini, rate_limits, settings })))
     }
 
     /// The settings.

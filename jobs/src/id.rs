@@ -109,6 +109,10 @@ id_types! {
     RequestId = "req";
     /// A session: a live talk, instant or scheduled.
     SessionId = "sess";
+    /// A question to Sam, and its answer.
+    RunId = "run";
+    /// Something Sam proposed to do.
+    ActionId = "act";
     /// Something that was said to somebody.
     NotificationId = "ntf";
     /// Something that staff say to many.

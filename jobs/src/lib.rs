@@ -15,6 +15,7 @@ pub mod invites;
 pub mod maintenance;
 pub mod notifications;
 mod queries;
+pub mod sam;
 pub mod sessions;
 pub mod users;
 
@@ -30,13 +31,15 @@ pub enum Queue {
     Mail,
     /// Housekeeping on a schedule.
     Maintenance,
+    /// Calls to the language model, which take seconds.
+    Model,
     /// Work for many people at once, which nobody waits for: digests, announcements.
     Bulk,
 }
 
 impl Queue {
     /// Every queue there is.
-    pub const ALL: [Self; 4] = [Self::Default, Self::Mail, Self::Maintenance, Self::Bulk];
+    pub const ALL: [Self; 5] = [Self::Default, Self::Mail, Self::Maintenance, Self::Bulk, Self::Model];
 
     /// The name stored in the table and used in `--queues`.
     pub const fn as_str(self) -> &'static str {
@@ -45,6 +48,7 @@ impl Queue {
             Self::Mail => "mail",
             Self::Maintenance => "maintenance",
             Self::Bulk => "bulk",
+            Self::Model => "model",
         }
     }
 }
@@ -181,10 +185,11 @@ mod tests {
     use super::*;
     use crate::{
         auth::SendMagicLink,
-        id::{AnnouncementId, InviteId, MagicLinkId, NotificationId, SessionId, UserId},
+        id::{AnnouncementId, InviteId, MagicLinkId, NotificationId, RunId, SessionId, UserId},
         invites::ExpireInvite,
         maintenance::{PruneCredentials, PruneJobs, PrunePresences, RotateEvents, SweepPresence},
         notifications::{FanOutAnnouncement, MailDigest, MailNotification, PlanDigests},
+        sam::RunSam,
         sessions::{EndForgottenSession, EndUnstartedSession, ReleaseHold, RemindOfSession},
         users::{EndPresence, EraseUser},
     };
@@ -216,6 +221,7 @@ mod tests {
             "end_presence",
             &json!({"user_id": "user_01jd68t6hbfgyrwktgc5s87555"}),
         );
+        golden(&RunSam { run_id: RunId(ID) }, "run_sam", &json!({"run_id": "run_01jd68t6hbfgyrwktgc5s87555"}));
         golden(
             &EraseUser { user_id: UserId(ID) },
             "erase_user",

@@ -14,6 +14,7 @@ pub mod queue;
 pub mod registry;
 mod runner;
 pub mod runtime;
+mod sam;
 pub mod schedule;
 mod sessions;
 pub mod testing;

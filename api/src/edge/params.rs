@@ -43,6 +43,7 @@ named!(
     ConversationId = "conversation",
     InviteId = "invite",
     RequestId = "request",
+    RunId = "run",
     SessionId = "session",
     JobId = "job",
     RequestedPersonId = "requested person"

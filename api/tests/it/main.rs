@@ -32,6 +32,7 @@ mod reachability;
 mod redis;
 mod refresh;
 mod requests;
+mod sam;
 mod scene;
 mod search;
 mod server;

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::support::api;
 
 /// Every code this api answers with.
-pub const CODES: [&str; 32] = [
+pub const CODES: [&str; 35] = [
     "malformed_request",
     "unauthenticated",
     "invalid_credentials",
@@ -26,6 +26,9 @@ pub const CODES: [&str; 32] = [
     "invalid_transition",
     "last_admin",
     "email_taken",
+    "action_resolved",
+    "action_stale",
+    "action_expired",
     "idempotency_in_flight",
     "invite_expired",
     "link_expired",

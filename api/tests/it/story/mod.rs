@@ -6,6 +6,7 @@ mod crashes;
 mod database;
 mod mail;
 mod outages;
+mod sam;
 mod smtp;
 pub mod stage;
 mod stops;
