@@ -36,6 +36,9 @@ use crate::edge::error::{ErrorBody, ErrorDetail};
         (name = "Requests", description = "Asking to talk"),
         (name = "Availability", description = "When hosts can be booked"),
         (name = "Sessions", description = "Live talks"),
+        (name = "Payments", description = "Held before, taken after. Amounts are integers in minor units; who pays and who is \
+            paid hear `payment.updated` on `sessions:{userId}`"),
+        (name = "Webhooks", description = "For the payment provider"),
         (name = "Sockets", description = "Realtime: `subscribe` to `conversation:{id}`, `sessions:{userId}`, `status:{userId}`, \
             `notifications:{userId}`. On `status:{userId}` the first `status.changed` says how things stand. A client may say 200 \
             frames at once and 50 a second after that; beyond, it is read more slowly. While too many sockets are being \
@@ -116,7 +119,7 @@ fn complete_keyed(operation: &mut Operation) {
 
 fn complete_operation(operation: &mut Operation, has_body: bool) {
     let is_open = is_open(operation);
-    let is_limited = operation.tags.iter().flatten().all(|tag| tag != "Operation");
+    let is_limited = operation.tags.iter().flatten().all(|tag| tag != "Operation" && tag != "Webhooks");
     let parameters = operation.parameters.as_deref().unwrap_or_default();
     let has = |place: ParameterIn| {
         parameters.iter().any(|parameter| matches!(parameter, RefOr::T(parameter) if parameter.parameter_in == place))

@@ -29,6 +29,7 @@ mod health;
 mod invites;
 mod metrics;
 mod pages;
+mod payments;
 mod realtime;
 mod requests;
 pub mod server;
@@ -98,6 +99,7 @@ fn features() -> OpenApiRouter<App> {
         .merge(requests::routes())
         .merge(availability::routes())
         .merge(sessions::routes())
+        .merge(payments::routes())
 }
 
 /// Routes that don't count among the requests at once: sockets, which have a door of their own, and

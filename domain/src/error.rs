@@ -69,6 +69,18 @@ pub enum Refusal {
     /// Something this needs is not there now.
     #[error("{0}")]
     Unavailable(&'static str),
+    /// There has to be an authorised payment first.
+    #[error("this has to be paid for first")]
+    PaymentRequired,
+    /// A provider said no, or answered nonsense.
+    #[error("{0}")]
+    UpstreamFailed(&'static str),
+    /// A provider did not say in time what it did; asking again brings its answer.
+    #[error("{0}")]
+    UpstreamTimeout(&'static str),
+    /// Bytes that are not what they claim to be.
+    #[error("{0}")]
+    Malformed(&'static str),
 }
 
 impl Refusal {

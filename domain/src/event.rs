@@ -11,6 +11,7 @@ use crate::{
     conversations::{Conversation, Message},
     id::{ConversationId, UserId},
     invites::Invite,
+    payments::Payment,
     requests::Request,
     sessions::Session,
     users::Status,
@@ -125,6 +126,12 @@ pub enum Event {
     SessionUpdated {
         /// The session as it is now.
         session: Session,
+    },
+    /// A payment changed.
+    #[serde(rename = "payment.updated")]
+    PaymentUpdated {
+        /// The payment as it is now.
+        payment: Payment,
     },
     /// Somebody asks to talk.
     #[serde(rename = "request.created")]

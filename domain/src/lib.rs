@@ -30,6 +30,7 @@ pub mod mail;
 pub mod maintenance;
 pub mod money;
 pub mod nudge;
+pub mod payments;
 mod queries;
 pub mod queue;
 pub mod rate_limits;
@@ -51,6 +52,7 @@ pub struct Store {
     pub(crate) nudger: nudge::Nudger,
     pub(crate) keys: Arc<auth::Keys>,
     pub(crate) mailer: mail::Mailer,
+    stripe: Option<payments::Stripe>,
     rate_limits: rate_limits::RateLimits,
     settings: Arc<config::Settings>,
 }
@@ -78,8 +80,9 @@ impl Store {
         let nudger = nudge::Nudger::spawn(pool.clone());
         let keys = Arc::new(auth::Keys::derive(&settings.jwt_secret));
         let mailer = mail::Mailer::new(&settings)?;
+        let stripe = payments::Stripe::new(&settings)?;
         let rate_limits = rate_limits::RateLimits::new(&settings.rate_limits, &bus);
-        Ok(Self { pool, clock, bus, nudger, keys, mailer, rate_limits, settings: Arc::new(settings) })
+        Ok(Self { pool, clock, bus, nudger, keys, mailer, stripe, rate_limits, settings: Arc::new(settings) })
     }
 
     /// The settings.

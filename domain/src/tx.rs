@@ -55,6 +55,11 @@ impl Tx {
         self.now
     }
 
+    /// The request that this descends from.
+    pub fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
+    }
+
     /// The context this works in.
     pub fn store(&self) -> &Store {
         &self.store

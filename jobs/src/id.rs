@@ -110,6 +110,12 @@ id_types! {
     RequestId = "req";
     /// A session: a live talk, instant or scheduled.
     SessionId = "sess";
+    /// A payment: for a session, or a donation.
+    PaymentId = "pay";
+    /// A call to the payment provider.
+    PaymentCallId = "call";
+    /// A difference between our books and the provider's.
+    DifferenceId = "diff";
     /// A job in the queue.
     JobId = "job";
     /// A mail that was composed.

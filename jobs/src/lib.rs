@@ -13,6 +13,7 @@ pub mod auth;
 pub mod id;
 pub mod invites;
 pub mod maintenance;
+pub mod payments;
 mod queries;
 pub mod users;
 
@@ -28,11 +29,13 @@ pub enum Queue {
     Mail,
     /// Housekeeping on a schedule.
     Maintenance,
+    /// Calls to the payment provider.
+    Payments,
 }
 
 impl Queue {
     /// Every queue there is.
-    pub const ALL: [Self; 3] = [Self::Default, Self::Mail, Self::Maintenance];
+    pub const ALL: [Self; 4] = [Self::Default, Self::Mail, Self::Maintenance, Self::Payments];
 
     /// The name stored in the table and used in `--queues`.
     pub const fn as_str(self) -> &'static str {
@@ -40,6 +43,7 @@ impl Queue {
             Self::Default => "default",
             Self::Mail => "mail",
             Self::Maintenance => "maintenance",
+            Self::Payments => "payments",
         }
     }
 }
@@ -148,9 +152,10 @@ mod tests {
     use super::*;
     use crate::{
         auth::SendMagicLink,
-        id::{InviteId, MagicLinkId, UserId},
+        id::{InviteId, MagicLinkId, PaymentCallId, UserId},
         invites::ExpireInvite,
         maintenance::{PruneCredentials, PruneJobs, RotateEvents, SweepPresence},
+        payments::{MakePaymentCall, ReconcilePayments, SyncPayment},
         users::EndPresence,
     };
 
@@ -181,6 +186,13 @@ mod tests {
             "end_presence",
             &json!({"user_id": "user_01jd68t6hbfgyrwktgc5s87555"}),
         );
+        golden(
+            &MakePaymentCall { call_id: PaymentCallId(ID) },
+            "make_payment_call",
+            &json!({"call_id": "call_01jd68t6hbfgyrwktgc5s87555"}),
+        );
+        golden(&SyncPayment { object_id: "pi_3Q".to_owned() }, "sync_payment", &json!({"object_id": "pi_3Q"}));
+        golden(&ReconcilePayments {}, "reconcile_payments", &json!({}));
         golden(&SweepPresence {}, "sweep_presence", &json!({}));
         golden(&RotateEvents {}, "rotate_events", &json!({}));
         golden(&PruneJobs {}, "prune_jobs", &json!({}));

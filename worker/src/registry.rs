@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use crate::{
     auth, invites,
     job::{Context, JobResult},
-    maintenance, users,
+    maintenance, payments, users,
 };
 
 /// How many jobs of a queue a process runs at once. Handlers share the process' database
@@ -21,6 +21,7 @@ pub fn concurrency(queue: Queue) -> usize {
         Queue::Default => 50,
         Queue::Mail => 8,
         Queue::Maintenance => 4,
+        Queue::Payments => 16,
     }
 }
 
@@ -74,6 +75,9 @@ impl Registry {
         registry.add(maintenance::rotate_events);
         registry.add(maintenance::prune_jobs);
         registry.add(maintenance::prune_credentials);
+        registry.add(payments::make_payment_call);
+        registry.add(payments::sync_payment);
+        registry.add(payments::reconcile_payments);
         registry
     }
 

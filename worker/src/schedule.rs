@@ -10,6 +10,7 @@ use humanchat_domain::{Store, error::Result};
 use humanchat_jobs::{
     Job, NewJob,
     maintenance::{PruneCredentials, PruneJobs, RotateEvents, SweepPresence},
+    payments::ReconcilePayments,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -48,6 +49,7 @@ impl Schedule {
         schedule.add("0 0 * * * *", RotateEvents::default);
         schedule.add("0 0/10 * * * *", PruneJobs::default);
         schedule.add("30 0 * * * *", PruneCredentials::default);
+        schedule.add("0 5/10 * * * *", ReconcilePayments::default);
         schedule
     }
 
@@ -149,6 +151,6 @@ mod tests {
 
     #[test]
     fn the_schedule_can_be_read() {
-        assert_eq!(Schedule::all().kinds().count(), 4);
+        assert_eq!(Schedule::all().kinds().count(), 5);
     }
 }

@@ -7,7 +7,10 @@ use axum::{
     http::{HeaderValue, StatusCode, header::RETRY_AFTER},
     response::{IntoResponse, Response},
 };
-use humanchat_domain::error::{Error, Refusal};
+use humanchat_domain::{
+    error::{Error, Refusal},
+    idempotency::Reply,
+};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
@@ -117,6 +120,11 @@ impl ApiError {
         self.retry_after_secs
     }
 
+    /// What a repetition of the request is answered with.
+    pub(crate) fn reply(&self) -> Result<Reply, Error> {
+        Ok(Reply { status: self.status.as_u16(), body: serde_json::to_string(&self.body)? })
+    }
+
     pub(crate) fn body(&self) -> &ErrorBody {
         &self.body
     }
@@ -155,6 +163,10 @@ impl From<Refusal> for ApiError {
             Refusal::InvalidTransition(_) => (S::CONFLICT, "invalid_transition"),
             Refusal::IdempotencyKeyReused => (S::UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
             Refusal::IdempotencyInFlight => (S::CONFLICT, "idempotency_in_flight"),
+            Refusal::PaymentRequired => (S::CONFLICT, "payment_required"),
+            Refusal::UpstreamFailed(_) => (S::BAD_GATEWAY, "upstream_failed"),
+            Refusal::UpstreamTimeout(_) => (S::GATEWAY_TIMEOUT, "upstream_timeout"),
+            Refusal::Malformed(_) => (S::BAD_REQUEST, "malformed_request"),
             Refusal::RateLimited(wait) => return Self::rate_limited(*wait),
             Refusal::Unavailable(_) => return Self::unavailable(&refusal.to_string()),
         };

@@ -43,6 +43,7 @@ named!(
     ConversationId = "conversation",
     InviteId = "invite",
     RequestId = "request",
+    PaymentId = "payment",
     SessionId = "session"
 );
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::support::api;
 
 /// Every code this api answers with.
-pub const CODES: [&str; 28] = [
+pub const CODES: [&str; 31] = [
     "malformed_request",
     "unauthenticated",
     "invalid_credentials",
@@ -21,6 +21,9 @@ pub const CODES: [&str; 28] = [
     "requester_busy",
     "request_required",
     "invalid_transition",
+    "payment_required",
+    "upstream_failed",
+    "upstream_timeout",
     "email_taken",
     "idempotency_in_flight",
     "invite_expired",

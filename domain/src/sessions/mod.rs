@@ -16,6 +16,7 @@ use crate::{
     event::{Channel, Event},
     id::{ConversationId, SessionId, UserId},
     money::Price,
+    payments,
     text::{Timestamp, moment},
     tx::Tx,
     users::{self, ConversationType, text_enum},
@@ -204,6 +205,7 @@ async fn complete(tx: &mut Tx, session: &Session) -> Result<Session> {
     let now = tx.now();
     let minutes = begun_minutes(session.start_time.0, now);
     queries::complete(tx.conn(), session.id, minutes, now).await?;
+    payments::follow_session(tx, session.id).await?;
     let people = [session.host_user_id, session.guest_user_id];
     let session = load(tx, session.id).await?;
     for person in people {
