@@ -16,7 +16,7 @@ use crate::{
     clock::Clock,
     config::Settings,
     event::Channel,
-    id::{ConversationId, LoginId, UserId},
+    id::{ConversationId, LoginId, PaymentId, SessionId, UserId},
     realtime,
     users::DisplayMode,
 };
@@ -328,4 +328,100 @@ impl TableLock {
     pub async fn release(mut self) {
         sqlx::raw_sql("commit").execute(&mut self.holder).await.expect("the lock can be released");
     }
+}
+
+/// A session that waits to be paid for.
+#[derive(Debug, Clone, Copy)]
+pub struct Agreed {
+    /// Who is paid.
+    pub host: UserId,
+    /// Who pays.
+    pub guest: UserId,
+    /// Where they write.
+    pub conversation: ConversationId,
+    /// What it costs, in minor units of `usd`.
+    pub price_minor: i64,
+    /// How long it is to be.
+    pub minutes: i32,
+    /// Whether it is for a cause.
+    pub charity: bool,
+}
+
+/// Writes a session as a booking does.
+///
+/// # Panics
+/// When the database fails.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub async fn agree(store: &Store, agreed: Agreed) -> SessionId {
+    let id = SessionId::new();
+    sqlx::query(
+        "insert into sessions (id, host_user_id, guest_user_id, conversation_id, type, status, start_time, end_time,
+           duration_minutes, agreed_price_minor, currency, payment_mode, created_at, updated_at)
+         values ($1, $2, $3, $4, 'scheduled', 'pending', $5::timestamptz, $5::timestamptz + make_interval(mins => $6), $6, $7,
+           'usd', case when $8 then 'charity' else 'paid' end, $5, $5)",
+    )
+    .bind(id)
+    .bind(agreed.host)
+    .bind(agreed.guest)
+    .bind(agreed.conversation)
+    .bind(store.clock().now())
+    .bind(agreed.minutes)
+    .bind(agreed.price_minor)
+    .bind(agreed.charity)
+    .execute(store.pool())
+    .await
+    .expect("a session can be written");
+    id
+}
+
+/// Lets a session be going on since then.
+///
+/// # Panics
+/// When the database fails.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub async fn begin_session(store: &Store, id: SessionId) {
+    sqlx::query("update sessions set status = 'in_progress', start_time = $2 where id = $1 and status = 'pending'")
+        .bind(id)
+        .bind(store.clock().now())
+        .execute(store.pool())
+        .await
+        .expect("a session can be begun");
+}
+
+/// What is booked for a payment: account and amount, oldest first.
+///
+/// # Panics
+/// When the database fails.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub async fn booked(store: &Store, payment: PaymentId) -> Vec<(String, i64)> {
+    sqlx::query_as(
+        "select account, amount_minor from ledger_entries e join ledger_transactions t on t.id = e.transaction_id
+         where t.payment_id = $1 order by t.id, account desc",
+    )
+    .bind(payment)
+    .fetch_all(store.pool())
+    .await
+    .expect("the ledger can be read")
+}
+
+/// How webhook events stand: type and state, in the order they came.
+///
+/// # Panics
+/// When the database fails.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub async fn heard(store: &Store) -> Vec<(String, String)> {
+    sqlx::query_as("select type, state from webhook_events order by received_at, id")
+        .fetch_all(store.pool())
+        .await
+        .expect("events can be read")
+}
+
+/// What the database says to a statement that it should refuse.
+///
+/// # Panics
+/// When it doesn't.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub async fn refusal_of(store: &Store, statement: &str) -> String {
+    let refused = sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(store.pool()).await;
+    refused.expect_err("the statement is refused").to_string()
 }

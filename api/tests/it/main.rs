@@ -18,6 +18,7 @@ mod messages;
 mod metrics;
 mod odd_input;
 mod openapi;
+mod payments;
 mod prices;
 mod raw;
 mod redis;
