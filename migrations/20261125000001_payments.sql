@@ -24,8 +24,6 @@ create table payments (
   currency       text not null check (currency ~ '^[a-z]{3}$'),
   -- The platform's share, as it stood when the payment was made.
   fee_percent    smallint not null check (fee_percent between 0 and 100),
-  -- How many minutes the amount is for.
-  minutes        integer check (minutes > 0),
   -- Until when the provider keeps the hold.
   capture_before timestamptz,
   message        text,
@@ -35,7 +33,7 @@ create table payments (
   checked_at     timestamptz not null,
   created_at     timestamptz not null,
   updated_at     timestamptz not null,
-  check (kind = 'donation' or (session_id is not null and payee_user_id is not null and minutes is not null)),
+  check (kind = 'donation' or (session_id is not null and payee_user_id is not null)),
   check (payee_user_id <> payer_user_id),
   check ((captured_minor > 0) = (status in ('captured', 'refunded'))),
   check ((status = 'refunded') = (captured_minor > 0 and refunded_minor = captured_minor))

@@ -54,6 +54,20 @@ pub enum Refusal {
     /// This person is reached by request only.
     #[error("this person takes requests, not instant connections")]
     RequestRequired,
+    /// The slot isn't offered, or somebody was quicker.
+    #[error("{0}")]
+    SlotUnavailable(&'static str),
+    /// The price isn't what the client took it to be; the right one, in minor units.
+    #[error("the price has changed")]
+    PriceChanged {
+        /// Minor units.
+        price_minor: i64,
+        /// ISO 4217, lower case.
+        currency: String,
+    },
+    /// Somebody has to pay first.
+    #[error("{0}")]
+    PaymentRequired(&'static str),
     /// Not a step this state allows.
     #[error("{0}")]
     InvalidTransition(String),
@@ -69,9 +83,6 @@ pub enum Refusal {
     /// Something this needs is not there now.
     #[error("{0}")]
     Unavailable(&'static str),
-    /// There has to be an authorised payment first.
-    #[error("this has to be paid for first")]
-    PaymentRequired,
     /// A provider said no, or answered nonsense.
     #[error("{0}")]
     UpstreamFailed(&'static str),

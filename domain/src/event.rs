@@ -133,6 +133,14 @@ pub enum Event {
         /// The payment as it is now.
         payment: Payment,
     },
+    /// A session begins soon.
+    #[serde(rename = "session.reminder", rename_all = "camelCase")]
+    SessionReminder {
+        /// The session.
+        session: Session,
+        /// How long before its start this was due.
+        minutes_before: i32,
+    },
     /// Somebody asks to talk.
     #[serde(rename = "request.created")]
     RequestCreated {

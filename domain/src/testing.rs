@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::{
     Store,
-    auth::Role,
+    auth::{AccessToken, Role},
     bus::Frame,
     clock::Clock,
     config::Settings,
@@ -108,6 +108,26 @@ pub async fn events_of(store: &Store, channel: Channel) -> Vec<Frame> {
     }
 }
 
+/// What a guest owes of a session that is over, in minor units.
+///
+/// # Panics
+/// When the database fails, or the session isn't over.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub async fn owed(store: &Store, session: SessionId) -> i64 {
+    let owed = sqlx::query_scalar("select owed_minor from sessions where id = $1").bind(session.0);
+    owed.fetch_one(store.pool()).await.expect("the session is over")
+}
+
+/// How many people are known to have a socket.
+///
+/// # Panics
+/// When the database fails.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub async fn people_here(store: &Store) -> i64 {
+    let here = sqlx::query_scalar("select count(*) from presences where until is null");
+    here.fetch_one(store.pool()).await.expect("the database answers")
+}
+
 /// Somebody signed in.
 #[derive(Debug, Clone)]
 pub struct SignedIn {
@@ -117,6 +137,18 @@ pub struct SignedIn {
     pub login_id: LoginId,
     /// An access token.
     pub token: String,
+}
+
+/// The same person's access token, good for the next ninety days.
+///
+/// # Panics
+/// When it is none of this store's.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub fn lasting_token(store: &Store, token: &str) -> String {
+    let now = store.clock().now();
+    let AccessToken { user_id, login_id } = store.keys.verify(token, now).expect("a good token");
+    let later = now + chrono::TimeDelta::days(90);
+    store.keys.sign(user_id, login_id, Role::User, later).expect("a token can be signed").0
 }
 
 /// Many people with a login each, made at once.
@@ -328,64 +360,6 @@ impl TableLock {
     pub async fn release(mut self) {
         sqlx::raw_sql("commit").execute(&mut self.holder).await.expect("the lock can be released");
     }
-}
-
-/// A session that waits to be paid for.
-#[derive(Debug, Clone, Copy)]
-pub struct Agreed {
-    /// Who is paid.
-    pub host: UserId,
-    /// Who pays.
-    pub guest: UserId,
-    /// Where they write.
-    pub conversation: ConversationId,
-    /// What it costs, in minor units of `usd`.
-    pub price_minor: i64,
-    /// How long it is to be.
-    pub minutes: i32,
-    /// Whether it is for a cause.
-    pub charity: bool,
-}
-
-/// Writes a session as a booking does.
-///
-/// # Panics
-/// When the database fails.
-#[expect(clippy::expect_used, reason = "only tests call this")]
-pub async fn agree(store: &Store, agreed: Agreed) -> SessionId {
-    let id = SessionId::new();
-    sqlx::query(
-        "insert into sessions (id, host_user_id, guest_user_id, conversation_id, type, status, start_time, end_time,
-           duration_minutes, agreed_price_minor, currency, payment_mode, created_at, updated_at)
-         values ($1, $2, $3, $4, 'scheduled', 'pending', $5::timestamptz, $5::timestamptz + make_interval(mins => $6), $6, $7,
-           'usd', case when $8 then 'charity' else 'paid' end, $5, $5)",
-    )
-    .bind(id)
-    .bind(agreed.host)
-    .bind(agreed.guest)
-    .bind(agreed.conversation)
-    .bind(store.clock().now())
-    .bind(agreed.minutes)
-    .bind(agreed.price_minor)
-    .bind(agreed.charity)
-    .execute(store.pool())
-    .await
-    .expect("a session can be written");
-    id
-}
-
-/// Lets a session be going on since then.
-///
-/// # Panics
-/// When the database fails.
-#[expect(clippy::expect_used, reason = "only tests call this")]
-pub async fn begin_session(store: &Store, id: SessionId) {
-    sqlx::query("update sessions set status = 'in_progress', start_time = $2 where id = $1 and status = 'pending'")
-        .bind(id)
-        .bind(store.clock().now())
-        .execute(store.pool())
-        .await
-        .expect("a session can be begun");
 }
 
 /// What is booked for a payment: account and amount, oldest first.

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use humanchat_jobs::{Job, NewJob, Queue};
+use humanchat_jobs::{Job, JobKey, NewJob, Queue};
 use serde_json::Value;
 use sqlx::{PgConnection, Postgres, Transaction};
 use uuid::Uuid;
@@ -92,14 +92,15 @@ impl Tx {
         self.jobs.push(job);
     }
 
-    /// Takes a waiting job back by its dedupe key; one that runs is left to end. Says whether one
-    /// waited.
+    /// Takes waiting jobs back by their keys; those that run are left to end.
     ///
     /// # Errors
     /// The database's.
-    pub async fn cancel_job<J: Job>(&mut self, key: &str) -> Result<bool> {
-        self.jobs.retain(|job| job.kind != J::NAME || job.dedupe_key.as_deref() != Some(key));
-        Ok(humanchat_jobs::cancel::<J>(&mut self.inner, key, self.now).await?)
+    pub async fn cancel_jobs(&mut self, keys: &[JobKey]) -> Result<()> {
+        let is_meant =
+            |job: &NewJob| keys.iter().any(|k| k.kind == job.kind && Some(&k.key) == job.dedupe_key.as_ref());
+        self.jobs.retain(|job| !is_meant(job));
+        Ok(humanchat_jobs::cancel(&mut self.inner, keys, self.now).await?)
     }
 
     /// Tells a channel's listeners, once this has committed.

@@ -15,6 +15,7 @@ pub mod invites;
 pub mod maintenance;
 pub mod payments;
 mod queries;
+pub mod sessions;
 pub mod users;
 
 pub use queries::{cancel, insert};
@@ -80,6 +81,22 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// At most one job of a kind and key waits at a time; one more may wait while it runs.
     fn dedupe_key(&self) -> Option<String> {
         None
+    }
+}
+
+/// What a waiting job can be found by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobKey {
+    /// [`Job::NAME`].
+    pub kind: &'static str,
+    /// [`Job::dedupe_key`].
+    pub key: String,
+}
+
+impl JobKey {
+    /// The key of a job like this one; of a kind without keys, one that finds nothing.
+    pub fn of<J: Job>(job: &J) -> Self {
+        Self { kind: J::NAME, key: job.dedupe_key().unwrap_or_default() }
     }
 }
 
@@ -152,10 +169,11 @@ mod tests {
     use super::*;
     use crate::{
         auth::SendMagicLink,
-        id::{InviteId, MagicLinkId, PaymentCallId, UserId},
+        id::{InviteId, MagicLinkId, PaymentCallId, SessionId, UserId},
         invites::ExpireInvite,
-        maintenance::{PruneCredentials, PruneJobs, RotateEvents, SweepPresence},
+        maintenance::{PruneCredentials, PruneJobs, PrunePresences, RotateEvents, SweepPresence},
         payments::{MakePaymentCall, ReconcilePayments, SyncPayment},
+        sessions::{EndForgottenSession, EndUnstartedSession, ReleaseHold, RemindOfSession},
         users::EndPresence,
     };
 
@@ -193,6 +211,21 @@ mod tests {
         );
         golden(&SyncPayment { object_id: "pi_3Q".to_owned() }, "sync_payment", &json!({"object_id": "pi_3Q"}));
         golden(&ReconcilePayments {}, "reconcile_payments", &json!({}));
+        let session = "sess_01jd68t6hbfgyrwktgc5s87555";
+        let session_id = SessionId(ID);
+        golden(&ReleaseHold { session_id }, "release_hold", &json!({"session_id": session}));
+        golden(
+            &RemindOfSession { session_id, version: 2, minutes_before: 60 },
+            "remind_of_session",
+            &json!({"session_id": session, "version": 2, "minutes_before": 60}),
+        );
+        golden(
+            &EndUnstartedSession { session_id, version: 2 },
+            "end_unstarted_session",
+            &json!({"session_id": session, "version": 2}),
+        );
+        golden(&EndForgottenSession { session_id }, "end_forgotten_session", &json!({"session_id": session}));
+        golden(&PrunePresences {}, "prune_presences", &json!({}));
         golden(&SweepPresence {}, "sweep_presence", &json!({}));
         golden(&RotateEvents {}, "rotate_events", &json!({}));
         golden(&PruneJobs {}, "prune_jobs", &json!({}));

@@ -15,5 +15,6 @@ pub mod registry;
 mod runner;
 pub mod runtime;
 pub mod schedule;
+mod sessions;
 pub mod testing;
 mod users;

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use crate::{
     auth, invites,
     job::{Context, JobResult},
-    maintenance, payments, users,
+    maintenance, payments, sessions, users,
 };
 
 /// How many jobs of a queue a process runs at once. Handlers share the process' database
@@ -71,9 +71,14 @@ impl Registry {
         registry.add(auth::send_magic_link);
         registry.add(invites::expire_invite);
         registry.add(users::end_presence);
+        registry.add(sessions::release_hold);
+        registry.add(sessions::remind_of_session);
+        registry.add(sessions::end_unstarted_session);
+        registry.add(sessions::end_forgotten_session);
         registry.add(maintenance::sweep_presence);
         registry.add(maintenance::rotate_events);
         registry.add(maintenance::prune_jobs);
+        registry.add(maintenance::prune_presences);
         registry.add(maintenance::prune_credentials);
         registry.add(payments::make_payment_call);
         registry.add(payments::sync_payment);

@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use humanchat_domain::{Store, error::Result};
 use humanchat_jobs::{
     Job, NewJob,
-    maintenance::{PruneCredentials, PruneJobs, RotateEvents, SweepPresence},
+    maintenance::{PruneCredentials, PruneJobs, PrunePresences, RotateEvents, SweepPresence},
     payments::ReconcilePayments,
 };
 use tokio_util::sync::CancellationToken;
@@ -50,6 +50,7 @@ impl Schedule {
         schedule.add("0 0/10 * * * *", PruneJobs::default);
         schedule.add("30 0 * * * *", PruneCredentials::default);
         schedule.add("0 5/10 * * * *", ReconcilePayments::default);
+        schedule.add("0 30 * * * *", PrunePresences::default);
         schedule
     }
 
@@ -151,6 +152,6 @@ mod tests {
 
     #[test]
     fn the_schedule_can_be_read() {
-        assert_eq!(Schedule::all().kinds().count(), 5);
+        assert_eq!(Schedule::all().kinds().count(), 6);
     }
 }

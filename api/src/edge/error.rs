@@ -10,6 +10,7 @@ use axum::{
 use humanchat_domain::{
     error::{Error, Refusal},
     idempotency::Reply,
+    money::Price,
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -34,7 +35,7 @@ pub(crate) struct ErrorDetail {
     #[schema(example = "conversation not found")]
     pub message: String,
     /// More by code: `fields` (field to reason) for `validation_failed`, `status` for
-    /// `invite_resolved` and `request_resolved`.
+    /// `invite_resolved` and `request_resolved`, `price` and `currency` for `price_changed`.
     #[schema(value_type = Object)]
     pub details: Map<String, Value>,
 }
@@ -160,10 +161,12 @@ impl From<Refusal> for ApiError {
             Refusal::HostBusy => (S::CONFLICT, "host_busy"),
             Refusal::RequesterBusy => (S::CONFLICT, "requester_busy"),
             Refusal::RequestRequired => (S::CONFLICT, "request_required"),
+            Refusal::SlotUnavailable(_) => (S::CONFLICT, "slot_unavailable"),
+            Refusal::PriceChanged { .. } => (S::CONFLICT, "price_changed"),
+            Refusal::PaymentRequired(_) => (S::CONFLICT, "payment_required"),
             Refusal::InvalidTransition(_) => (S::CONFLICT, "invalid_transition"),
             Refusal::IdempotencyKeyReused => (S::UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
             Refusal::IdempotencyInFlight => (S::CONFLICT, "idempotency_in_flight"),
-            Refusal::PaymentRequired => (S::CONFLICT, "payment_required"),
             Refusal::UpstreamFailed(_) => (S::BAD_GATEWAY, "upstream_failed"),
             Refusal::UpstreamTimeout(_) => (S::GATEWAY_TIMEOUT, "upstream_timeout"),
             Refusal::Malformed(_) => (S::BAD_REQUEST, "malformed_request"),
@@ -176,6 +179,9 @@ impl From<Refusal> for ApiError {
             Refusal::InviteResolved(status) | Refusal::RequestResolved(status) => {
                 error.with_detail("status", json!(status))
             }
+            Refusal::PriceChanged { price_minor, currency } => error
+                .with_detail("price", json!(Price::from_minor(price_minor, &currency)))
+                .with_detail("currency", json!(currency)),
             _ => error,
         }
     }

@@ -2,9 +2,13 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on has failed")]
 
+mod attendance;
 mod auth;
 mod availability;
 mod bodies;
+mod booking;
+mod booking_herd;
+mod booking_time;
 mod browsers;
 mod connect;
 mod conversations;

@@ -10,7 +10,7 @@ use humanchat_api::{
 use humanchat_domain::{
     Store,
     clock::Clock,
-    testing::{SignedIn, TestDatabase, noon},
+    testing::{SignedIn, TestDatabase, lasting_token, noon},
 };
 use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
@@ -171,6 +171,13 @@ impl<'a> Person<'a> {
     pub fn signed_in(api: &'a Api, person: &SignedIn) -> Self {
         let (email, refresh_token) = (String::new(), String::new());
         Self { api, id: person.user_id.to_string(), email, token: person.token.clone(), refresh_token }
+    }
+
+    /// The same person, whose token outlasts the days a test lets pass.
+    #[must_use]
+    pub fn to_stay(self) -> Self {
+        let token = lasting_token(&self.api.store, &self.token);
+        Self { token, ..self }
     }
 
     /// The same person at another api process.

@@ -1,4 +1,4 @@
-//! Which amounts can be paid, who gets how much of one, and what a talk came to.
+//! Which amounts can be paid, and what the platform keeps of one.
 
 /// The least a card can be charged, in minor units (docs.stripe.com/currencies).
 const LEAST: [(&str, i64); 14] = [
@@ -41,14 +41,6 @@ pub(super) fn fee(amount_minor: i64, percent: i16) -> i64 {
     i64::try_from(fee).unwrap_or(amount_minor)
 }
 
-/// What `talked` minutes come to of an amount for `agreed` minutes: in proportion, rounded down, and
-/// never more than was held.
-pub(super) fn earned(amount_minor: i64, agreed: i32, talked: i32) -> i64 {
-    let (agreed, talked) = (agreed.max(1), talked.clamp(0, agreed.max(1)));
-    let earned = i128::from(amount_minor) * i128::from(talked) / i128::from(agreed);
-    i64::try_from(earned).unwrap_or(amount_minor)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,23 +66,6 @@ mod tests {
         }
         for (code, _) in LEAST {
             assert!(crate::money::is_supported(code), "{code}");
-        }
-    }
-
-    #[test]
-    fn a_talk_costs_its_minutes_and_never_more_than_was_held() {
-        for (amount, agreed, talked, earned_minor) in [
-            (3000, 30, 30, 3000),
-            (3000, 30, 1, 100),
-            (3000, 30, 31, 3000),
-            (3000, 30, i32::MAX, 3000),
-            (3000, 30, 0, 0),
-            (3000, 30, -5, 0),
-            (100, 3, 1, 33),
-            (100, 3, 2, 66),
-            (MOST, 480, 479, 99_791_665),
-        ] {
-            assert_eq!(earned(amount, agreed, talked), earned_minor, "{amount} {agreed} {talked}");
         }
     }
 

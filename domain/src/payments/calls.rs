@@ -231,7 +231,7 @@ async fn current(stripe: &Stripe, payment: &Payment) -> Result<Option<Seen>> {
 /// Writes down how a call ended, and moves the payment to where the provider says it is.
 async fn settle(store: &Store, request_id: Option<String>, call: &Call, end: End) -> Result<Made> {
     let mut tx = store.begin(request_id).await?;
-    queries::lock(tx.conn(), call.payment_id).await?;
+    observe::lock(&mut tx, call.payment_id).await?;
     let now = tx.now();
     let refusal = end.refusal.as_ref().map(|(code, message)| (code.as_str(), message.as_str()));
     let first = queries::settle_call(tx.conn(), call.id, refusal, now).await?;

@@ -64,7 +64,6 @@ pub async fn donate(tx: &mut Tx, caller: UserId, new: &NewDonation) -> Result<Pa
         amount_minor: new.amount,
         currency,
         fee_percent: 0,
-        minutes: None,
         message: new.message.as_deref(),
     };
     queries::insert(tx.conn(), &row, now).await?;

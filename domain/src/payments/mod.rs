@@ -8,7 +8,6 @@ mod amounts;
 mod calls;
 mod differences;
 mod donations;
-mod due;
 mod ledger;
 mod observe;
 mod queries;
@@ -24,9 +23,10 @@ use utoipa::ToSchema;
 
 pub use differences::{Difference, open as open_differences};
 pub use donations::{NewDonation, donate};
-pub use receipts::{Receipt, ReceiptLine, receipt};
+pub use receipts::{Receipt, ReceiptLine, Talk, receipt};
 pub use reconcile::reconcile;
 pub use refunds::{NewRefund, refund};
+pub(crate) use service::begin;
 pub use service::{ServiceAction, ServicePayment, cancel, capture, open};
 pub(crate) use stripe::Stripe;
 pub use webhooks::{receive, sync};
@@ -103,8 +103,6 @@ pub struct Payment {
     pub updated_at: Timestamp,
     #[serde(skip)]
     fee_percent: i16,
-    #[serde(skip)]
-    minutes: Option<i32>,
     #[serde(skip)]
     intent_id: Option<String>,
     #[serde(skip)]
@@ -208,11 +206,24 @@ pub async fn make_call(store: &Store, request_id: Option<String>, id: PaymentCal
     Ok(())
 }
 
+/// Refuses where there is no payment provider.
+pub(crate) fn require_provider(store: &Store) -> Result<()> {
+    store.stripe().map(drop)
+}
+
+/// The payment that counts for a session.
+pub(crate) async fn of_session(tx: &mut Tx, session: SessionId) -> Result<Option<Payment>> {
+    match queries::live(tx.conn(), session).await? {
+        Some(id) => Ok(Some(observe::load(tx, id).await?)),
+        None => Ok(None),
+    }
+}
+
 /// Does with a session's payment what has become of the session: takes what is owed, or lets go.
 /// The session's row is locked and changed.
 pub(crate) async fn follow_session(tx: &mut Tx, session: SessionId) -> Result<()> {
     let Some(id) = queries::live(tx.conn(), session).await? else { return Ok(()) };
-    queries::lock(tx.conn(), id).await?;
+    observe::lock(tx, id).await?;
     observe::follow_session(tx, id).await
 }
 
@@ -240,7 +251,6 @@ mod tests {
             created_at: at,
             updated_at: at,
             fee_percent,
-            minutes: None,
             intent_id: None,
             checkout_id: None,
         }

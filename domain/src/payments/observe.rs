@@ -7,9 +7,9 @@
 use serde_json::json;
 
 use super::{
-    Payment, PaymentState,
+    Payment, PaymentKind, PaymentState,
     calls::{Ask, CallKind, ask},
-    differences, due,
+    differences,
     ledger::{self, Balance},
     queries::{self, Step},
     stripe::{Checkout, Held, Intent},
@@ -18,6 +18,7 @@ use crate::{
     error::{Error, Result},
     event::{Channel, Event},
     id::PaymentId,
+    sessions,
     text::Timestamp,
     tx::Tx,
 };
@@ -25,6 +26,15 @@ use crate::{
 /// A payment as it is now.
 pub(super) async fn load(tx: &mut Tx, id: PaymentId) -> Result<Payment> {
     queries::find(tx.conn(), id, None).await?.ok_or(Error::Internal("a payment vanished"))
+}
+
+/// Locks a payment; before it, as everywhere, its session and that one's people.
+pub(super) async fn lock(tx: &mut Tx, id: PaymentId) -> Result<()> {
+    if let Some(session) = queries::session_of(tx.conn(), id).await? {
+        sessions::lock_for_job(tx, session).await?;
+    }
+    queries::lock(tx.conn(), id).await?;
+    Ok(())
 }
 
 /// Moves a payment to where its intent stands. Lock it first.
@@ -77,7 +87,7 @@ pub(super) async fn begin_capture(tx: &mut Tx, payment: &Payment) -> Result<()> 
 /// Does with a payment what has become of its session. Lock it first.
 pub(super) async fn follow_session(tx: &mut Tx, id: PaymentId) -> Result<()> {
     let payment = load(tx, id).await?;
-    let Some(owed) = due::of(tx, &payment).await? else { return Ok(()) };
+    let Some(owed) = owed(tx, &payment).await? else { return Ok(()) };
     if queries::open_call_of(tx.conn(), id).await?.is_some() {
         // Whatever comes of that brings us here again.
         return Ok(());
@@ -97,6 +107,13 @@ pub(super) async fn follow_session(tx: &mut Tx, id: PaymentId) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// What is owed for the payment's session in minor units; none while that is open, or where the
+/// payment is for no session.
+async fn owed(tx: &mut Tx, payment: &Payment) -> Result<Option<i64>> {
+    let (PaymentKind::Session, Some(session)) = (payment.kind, payment.session_id) else { return Ok(None) };
+    Ok(queries::terms(tx.conn(), session).await?.and_then(|terms| terms.owed_minor))
 }
 
 fn is_of(payment: &Payment, intent: &Intent) -> bool {
@@ -157,7 +174,7 @@ fn contradicts(payment: &Payment, intent: &Intent) -> bool {
     }
 }
 
-/// Takes a step, books it, and tells payer and payee.
+/// Takes a step, books it, has the session know, and tells payer and payee.
 pub(super) async fn step(tx: &mut Tx, payment: &Payment, to: &Step) -> Result<()> {
     let now = tx.now();
     if !queries::step(tx.conn(), payment, to, now).await? {
@@ -175,7 +192,10 @@ pub(super) async fn step(tx: &mut Tx, payment: &Payment, to: &Step) -> Result<()
         ..payment.clone()
     };
     tell(tx, &moved);
-    Ok(())
+    match (moved.kind, moved.session_id) {
+        (PaymentKind::Session, Some(session)) => sessions::set_payment(tx, session, moved.status).await,
+        _ => Ok(()),
+    }
 }
 
 /// Tells payer and payee how a payment stands.

@@ -23,15 +23,14 @@ pub(super) struct NewPayment<'a> {
     pub amount_minor: i64,
     pub currency: &'a str,
     pub fee_percent: i16,
-    pub minutes: Option<i32>,
     pub message: Option<&'a str>,
 }
 
 pub(super) async fn insert(conn: &mut PgConnection, new: &NewPayment<'_>, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query!(
         "insert into payments (id, kind, session_id, payer_user_id, payee_user_id, amount_minor, currency, fee_percent,
-                               minutes, message, checked_at, created_at, updated_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11, $11)",
+                               message, checked_at, created_at, updated_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $10)",
         new.id.0,
         new.kind as PaymentKind,
         new.session_id.map(|id| id.0),
@@ -40,7 +39,6 @@ pub(super) async fn insert(conn: &mut PgConnection, new: &NewPayment<'_>, now: D
         new.amount_minor,
         new.currency,
         new.fee_percent,
-        new.minutes,
         new.message,
         now,
     )
@@ -61,7 +59,7 @@ pub(super) async fn find(
                   payee_user_id as "payee_user_id: UserId", kind as "kind: PaymentKind", status as "status: PaymentState",
                   amount_minor as amount, captured_minor as amount_captured, refunded_minor as amount_refunded, currency,
                   capture_before as "capture_before: Timestamp", created_at as "created_at: Timestamp",
-                  updated_at as "updated_at: Timestamp", fee_percent, minutes, intent_id, checkout_id
+                  updated_at as "updated_at: Timestamp", fee_percent, intent_id, checkout_id
            from payments where id = $1 and ($2::uuid is null or $2 in (payer_user_id, payee_user_id))"#,
         id.0,
         party.map(|id| id.0),
@@ -70,14 +68,16 @@ pub(super) async fn find(
     .await
 }
 
-/// Locks a payment, and its session against changes: in this order everywhere.
+/// The session that a payment is for.
+pub(super) async fn session_of(conn: &mut PgConnection, id: PaymentId) -> sqlx::Result<Option<SessionId>> {
+    let row = sqlx::query!(
+        r#"select session_id as "session_id: SessionId" from payments where id = $1 and kind = 'session'"#,
+        id.0,
+    );
+    Ok(row.fetch_optional(conn).await?.and_then(|row| row.session_id))
+}
+
 pub(super) async fn lock(conn: &mut PgConnection, id: PaymentId) -> sqlx::Result<()> {
-    sqlx::query!(
-        "select id from sessions where id = (select session_id from payments where id = $1 and kind = 'session') for share",
-        id.0
-    )
-    .fetch_optional(&mut *conn)
-    .await?;
     sqlx::query!("select id from payments where id = $1 for update", id.0).fetch_optional(conn).await?;
     Ok(())
 }
@@ -164,34 +164,21 @@ pub(super) struct Terms {
     pub status: SessionStatus,
     pub payment_mode: ConversationType,
     pub price_minor: i64,
+    /// What is owed of that; none before the session is over.
+    pub owed_minor: Option<i64>,
     pub currency: String,
-    pub minutes: Option<i32>,
 }
 
 pub(super) async fn terms(conn: &mut PgConnection, id: SessionId) -> sqlx::Result<Option<Terms>> {
     sqlx::query_as!(
         Terms,
-        r#"select host_user_id as "host: UserId", guest_user_id as "guest: UserId",
-                  status as "status: SessionStatus",
-                  payment_mode as "payment_mode: ConversationType",
-                  agreed_price_minor as price_minor, currency, duration_minutes as minutes
+        r#"select host_user_id as "host: UserId", guest_user_id as "guest: UserId", status as "status: SessionStatus",
+                  payment_mode as "payment_mode: ConversationType", agreed_price_minor as price_minor, owed_minor, currency
            from sessions where id = $1"#,
         id.0,
     )
     .fetch_optional(conn)
     .await
-}
-
-/// Locks a session of this person's; false when there is none.
-pub(super) async fn lock_session(conn: &mut PgConnection, id: SessionId, party: UserId) -> sqlx::Result<bool> {
-    let row = sqlx::query!(
-        "select id from sessions where id = $1 and $2 in (host_user_id, guest_user_id) for update",
-        id.0,
-        party.0,
-    )
-    .fetch_optional(conn)
-    .await?;
-    Ok(row.is_some())
 }
 
 /// Writes a call down before it is made; its id is its key. False when another of the payment's is
@@ -295,27 +282,22 @@ pub(super) struct Facts {
     pub payer_name: String,
     pub payee_name: Option<String>,
     pub charity_name: Option<String>,
-    pub start_time: Option<Timestamp>,
-    pub end_time: Option<Timestamp>,
-    pub minutes: Option<i32>,
     pub paid_at: Timestamp,
 }
 
 /// None while nothing was taken.
-pub(super) async fn facts(pool: &PgPool, id: PaymentId) -> sqlx::Result<Option<Facts>> {
+pub(super) async fn facts(conn: &mut PgConnection, id: PaymentId) -> sqlx::Result<Option<Facts>> {
     sqlx::query_as!(
         Facts,
         r#"select payer.name as payer_name, payee.name as "payee_name?", payee.charity_name as "charity_name?",
-                  s.start_time as "start_time?: Timestamp", s.end_time as "end_time?: Timestamp",
-                  s.duration_minutes as "minutes?", l.created_at as "paid_at: Timestamp"
+                  l.created_at as "paid_at: Timestamp"
            from payments p
            join ledger_transactions l on l.payment_id = p.id and l.kind = 'capture'
            join users payer on payer.id = p.payer_user_id
            left join users payee on payee.id = p.payee_user_id
-           left join sessions s on s.id = p.session_id and p.kind = 'session' and s.status = 'complete'
            where p.id = $1"#,
         id.0,
     )
-    .fetch_optional(pool)
+    .fetch_optional(conn)
     .await
 }

@@ -9,6 +9,7 @@ use crate::{
     auth::Role,
     error::{Refusal, Result},
     id::{PaymentId, UserId},
+    sessions,
     text::Timestamp,
 };
 
@@ -27,6 +28,8 @@ pub struct Receipt {
     pub charity_name: Option<String>,
     /// What it is made up of.
     pub lines: Vec<ReceiptLine>,
+    /// When both were there, of a session.
+    pub talks: Vec<Talk>,
     /// What was taken, less what was given back; in minor units.
     pub total: i64,
     /// ISO 4217, lower case.
@@ -35,20 +38,20 @@ pub struct Receipt {
     pub paid_at: Timestamp,
 }
 
+/// A stretch of time in which both were there.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Talk {
+    /// Since when.
+    pub from: Timestamp,
+    /// Until when.
+    pub to: Timestamp,
+}
+
 /// A part of what was paid.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ReceiptLine {
     /// What for.
     pub description: String,
-    /// Since when the two talked.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub from: Option<Timestamp>,
-    /// Until when.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub to: Option<Timestamp>,
-    /// Begun minutes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub minutes: Option<i32>,
     /// Minor units; negative where something was given back.
     pub amount: i64,
 }
@@ -59,12 +62,18 @@ pub struct ReceiptLine {
 /// `NotFound`; `InvalidTransition` while nothing was taken.
 pub async fn receipt(store: &Store, caller: UserId, role: Role, id: PaymentId) -> Result<Receipt> {
     let payment = super::find(store, caller, role, id).await?;
-    let Some(facts) = queries::facts(&store.pool, id).await? else {
+    let mut tx = store.begin(None).await?;
+    let Some(facts) = queries::facts(tx.conn(), id).await? else {
         return Err(Refusal::InvalidTransition("nothing was paid yet".to_owned()).into());
+    };
+    let talks = match (payment.kind, payment.session_id) {
+        (PaymentKind::Session, Some(session)) => sessions::talks(&mut tx, session).await?,
+        _ => Vec::new(),
     };
     Ok(Receipt {
         payment_id: id,
-        lines: lines(&payment, &facts),
+        lines: lines(&payment),
+        talks: talks.into_iter().map(|talk| Talk { from: Timestamp(talk.start), to: Timestamp(talk.end) }).collect(),
         total: payment.amount_captured - payment.amount_refunded,
         currency: payment.currency,
         payer_name: facts.payer_name,
@@ -74,23 +83,12 @@ pub async fn receipt(store: &Store, caller: UserId, role: Role, id: PaymentId) -
     })
 }
 
-fn lines(payment: &Payment, facts: &queries::Facts) -> Vec<ReceiptLine> {
-    let line = |description: &str, amount| ReceiptLine {
-        description: description.to_owned(),
-        from: None,
-        to: None,
-        minutes: None,
-        amount,
-    };
-    let first = match payment.kind {
-        PaymentKind::Donation => line("Donation", payment.amount_captured),
-        PaymentKind::Session => ReceiptLine {
-            from: facts.start_time,
-            to: facts.end_time,
-            minutes: facts.minutes,
-            ..line("Session", payment.amount_captured)
-        },
+fn lines(payment: &Payment) -> Vec<ReceiptLine> {
+    let line = |description: &str, amount| ReceiptLine { description: description.to_owned(), amount };
+    let what = match payment.kind {
+        PaymentKind::Donation => "Donation",
+        PaymentKind::Session => "Session",
     };
     let back = (payment.amount_refunded > 0).then(|| line("Refund", -payment.amount_refunded));
-    [Some(first), back].into_iter().flatten().collect()
+    [Some(line(what, payment.amount_captured)), back].into_iter().flatten().collect()
 }

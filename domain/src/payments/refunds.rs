@@ -41,7 +41,7 @@ pub async fn refund(tx: &mut Tx, caller: UserId, role: Role, id: PaymentId, new:
     if queries::find(tx.conn(), id, party).await?.is_none() {
         return Err(Refusal::NotFound("payment").into());
     }
-    queries::lock(tx.conn(), id).await?;
+    observe::lock(tx, id).await?;
     let payment = observe::load(tx, id).await?;
     if role != Role::Admin && payment.payee_user_id != Some(caller) {
         return Err(Refusal::Forbidden("only who was paid, or an admin, gives money back").into());

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     error::{Error, Refusal, Result},
     id::{PaymentId, SessionId, UserId},
-    sessions::SessionStatus,
+    sessions::{self, SessionStatus},
     text::Lookup,
     tx::Tx,
     users::{ConversationType, text_enum},
@@ -55,24 +55,33 @@ pub async fn open(tx: &mut Tx, caller: UserId, session: SessionId) -> Result<Pay
     if caller != terms.guest {
         return Err(Refusal::Forbidden("only the guest pays for a session").into());
     }
+    if terms.price_minor == 0 {
+        return Err(Refusal::InvalidTransition("this session costs nothing".to_owned()).into());
+    }
     if let Some(id) = queries::live(tx.conn(), session).await? {
         return Ok(id);
     }
     if terms.status != SessionStatus::Pending {
         return Err(Refusal::InvalidTransition("only a session that has not begun is paid for".to_owned()).into());
     }
-    make(tx, session, &terms).await
+    Ok(make(tx, session, &terms).await?.id)
 }
 
-async fn make(tx: &mut Tx, session: SessionId, terms: &Terms) -> Result<PaymentId> {
-    let fee_percent = match terms.payment_mode {
-        ConversationType::Free => {
-            return Err(Refusal::InvalidTransition("this session costs nothing".to_owned()).into());
-        }
-        ConversationType::Paid => tx.store().fee_percent(),
-        ConversationType::Charity => 0,
-    };
+/// The payment that a new session begins with. Where there is no provider, it has none.
+pub(crate) async fn begin(tx: &mut Tx, session: SessionId) -> Result<Option<Payment>> {
+    if tx.store().stripe().is_err() {
+        return Ok(None);
+    }
+    let terms = queries::terms(tx.conn(), session).await?.ok_or(Error::Internal("a session vanished"))?;
+    if terms.price_minor == 0 {
+        return Ok(None);
+    }
+    Ok(Some(make(tx, session, &terms).await?))
+}
+
+async fn make(tx: &mut Tx, session: SessionId, terms: &Terms) -> Result<Payment> {
     amounts::check(terms.price_minor, &terms.currency).map_err(|(_, reason)| Refusal::field("price", reason))?;
+    let fee_percent = if terms.payment_mode == ConversationType::Paid { tx.store().fee_percent() } else { 0 };
     let (id, now) = (PaymentId::new(), tx.now());
     let new = NewPayment {
         id,
@@ -83,17 +92,16 @@ async fn make(tx: &mut Tx, session: SessionId, terms: &Terms) -> Result<PaymentI
         amount_minor: terms.price_minor,
         currency: &terms.currency,
         fee_percent,
-        minutes: terms.minutes,
         message: None,
     };
     queries::insert(tx.conn(), &new, now).await?;
-    // The request makes the call itself. The job is for when it can't.
-    let asked =
-        Ask { kind: CallKind::CreateIntent, amount_minor: terms.price_minor, reason: None, at: now + LOOK_AFTER };
+    // The guest's request makes the call itself. The job is for when it can't.
+    let asked = Ask { kind: CallKind::CreateIntent, amount_minor: terms.price_minor, reason: None, at: now + LOOK_AFTER };
     ask(tx, id, &asked).await?;
     let payment = observe::load(tx, id).await?;
     observe::tell(tx, &payment);
-    Ok(id)
+    sessions::set_payment(tx, session, PaymentState::RequiresPayment).await?;
+    Ok(payment)
 }
 
 /// Takes what is owed for a session that is complete.
@@ -106,7 +114,7 @@ pub async fn capture(tx: &mut Tx, caller: UserId, session: SessionId) -> Result<
         return Err(Refusal::InvalidTransition("only a session that is complete is captured".to_owned()).into());
     }
     match payment.status {
-        PaymentState::RequiresPayment => return Err(Refusal::PaymentRequired.into()),
+        PaymentState::RequiresPayment => return Err(Refusal::PaymentRequired("the guest has not paid for this session").into()),
         PaymentState::Authorized => observe::follow_session(tx, payment.id).await?,
         _ => {}
     }
@@ -134,7 +142,7 @@ pub async fn cancel(tx: &mut Tx, caller: UserId, session: SessionId) -> Result<P
 
 /// A session of the caller's, locked, and what it says about paying.
 async fn terms(tx: &mut Tx, caller: UserId, session: SessionId) -> Result<Terms> {
-    if !queries::lock_session(tx.conn(), session, caller).await? {
+    if sessions::lock(tx, session, caller).await?.is_none() {
         return Err(Refusal::NotFound("session").into());
     }
     queries::terms(tx.conn(), session).await?.ok_or(Error::Internal("a session vanished"))
@@ -148,9 +156,9 @@ async fn hosted(tx: &mut Tx, caller: UserId, session: SessionId) -> Result<(Term
         return Err(Refusal::Forbidden("only the host does this with a payment").into());
     }
     let Some(id) = queries::live(tx.conn(), session).await? else {
-        return Err(Refusal::PaymentRequired.into());
+        return Err(Refusal::PaymentRequired("the guest has not paid for this session").into());
     };
-    queries::lock(tx.conn(), id).await?;
+    observe::lock(tx, id).await?;
     let payment = observe::load(tx, id).await?;
     Ok((terms, payment))
 }

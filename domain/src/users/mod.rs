@@ -21,6 +21,7 @@ use crate::{
     event::{Channel, Event},
     id::UserId,
     money::Price,
+    sessions::CancellationPolicy,
     text::Timestamp,
     tx::Tx,
 };
@@ -106,6 +107,8 @@ pub struct User {
     /// Whom a charity host gives to.
     #[schema(required)]
     pub charity_name: Option<String>,
+    /// What guests get back who call a booking off.
+    pub cancellation_policy: CancellationPolicy,
     /// Whether a socket is open or they said so within 45 s, and they don't hide it.
     pub is_online: bool,
     /// What they chose to show.
@@ -243,7 +246,7 @@ pub async fn set_presence(tx: &mut Tx, id: UserId, change: &Valid<PresenceChange
     lock(tx, &[id]).await?;
     let before = queries::status(tx.conn(), &[id], now).await?.pop().ok_or(Refusal::NotFound("user"))?;
     let until = (change.state != PresenceState::Offline).then_some(now + PRESENT_FOR);
-    queries::set_presence(tx.conn(), id, change.state, until).await?;
+    queries::set_presence(tx.conn(), id, change.state, until, now).await?;
     if let Some(until) = until {
         tx.enqueue_at(&EndPresence { user_id: id }, until)?;
     }

@@ -11,6 +11,7 @@ use crate::{
     error::{Refusal, Result},
     id::UserId,
     money::{self, Price},
+    sessions::NewCancellationPolicy,
     text::rules,
     tx::Tx,
 };
@@ -68,6 +69,9 @@ pub struct ProfileChange {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>, max_length = 120)]
     pub charity_name: Option<Option<String>>,
+    /// What guests get back who call a booking off; bookings keep the policy they were made under.
+    #[garde(dive)]
+    pub cancellation_policy: Option<NewCancellationPolicy>,
 }
 
 #[expect(clippy::option_option, reason = "absent, null and a value mean different things")]

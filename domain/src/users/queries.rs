@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, PgPool, types::Json};
 
 use super::{ConversationType, DisplayMode, OwnUser, PresenceState, ProfileChange, Search, Status, User};
-use crate::{auth::Role, id::UserId, money::Price, text::Timestamp};
+use crate::{auth::Role, id::UserId, money::Price, sessions::CancellationPolicy, text::Timestamp};
 
 #[expect(clippy::struct_excessive_bools, reason = "a row has the columns it has")]
 pub(super) struct Row {
@@ -27,6 +27,7 @@ pub(super) struct Row {
     scheduled_rates: Json<BTreeMap<String, i64>>,
     currency: String,
     charity_name: Option<String>,
+    cancellation_policy: Option<Json<CancellationPolicy>>,
     managed: bool,
     manager_id: Option<UserId>,
     display_mode: DisplayMode,
@@ -56,6 +57,7 @@ impl Row {
             instant_rate_per_minute: self.instant_rate_minor.map(price),
             scheduled_rates: Some(rates),
             charity_name: self.charity_name,
+            cancellation_policy: self.cancellation_policy.map(|policy| policy.0).unwrap_or_default(),
             is_online: self.is_online,
             presence_state: self.presence_state,
             has_active_session: self.has_active_session,
@@ -92,8 +94,8 @@ pub(super) async fn load(conn: &mut PgConnection, ids: &[UserId], now: DateTime<
         Row,
         r#"select id as "id: UserId", name, email, email_verified, role as "role: Role", timezone, avatar_url, headline, bio,
                   skills, languages, conversation_type as "conversation_type: ConversationType", instant_rate_minor,
-                  scheduled_rates as "scheduled_rates: Json<BTreeMap<String, i64>>", currency, charity_name, managed,
-                  manager_id as "manager_id: UserId", display_mode as "display_mode: DisplayMode", confidential_rate,
+                  scheduled_rates as "scheduled_rates: Json<BTreeMap<String, i64>>", currency, charity_name,
+                  cancellation_policy as "cancellation_policy: Json<CancellationPolicy>", managed, manager_id as "manager_id: UserId", display_mode as "display_mode: DisplayMode", confidential_rate,
                   presence_state as "presence_state: PresenceState",
                   user_is_online(presence_state, present_until, id, $2) as "is_online!",
                   exists (select from engagements e where e.user_id = users.id and e.live) as "has_active_session!",
@@ -228,12 +230,15 @@ pub(super) async fn set_presence(
     id: UserId,
     state: PresenceState,
     until: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
     sqlx::query!(
-        "update users set presence_state = $2, present_until = $3 where id = $1",
+        "with here as (insert into presences (user_id, since, until) select $1, $4, $3 where $3::timestamptz is not null)
+         update users set presence_state = $2, present_until = $3 where id = $1",
         id.0,
         state as PresenceState,
         until,
+        now,
     )
     .execute(conn)
     .await?;
@@ -296,7 +301,7 @@ pub(super) async fn update_profile(
            languages = coalesce($8, languages),
            timezone = coalesce($9, timezone),
            conversation_type = $10, instant_rate_minor = $11, scheduled_rates = $12, currency = $13, charity_name = $14,
-           updated_at = $15
+           cancellation_policy = coalesce($15, cancellation_policy), updated_at = $16
          where id = $1",
         id.0,
         change.name.as_deref().map(str::trim),
@@ -312,6 +317,7 @@ pub(super) async fn update_profile(
         serde_json::json!(pricing.scheduled_rates),
         pricing.currency,
         pricing.charity_name,
+        change.cancellation_policy.map(|policy| Json(CancellationPolicy::from(policy))) as _,
         now,
     )
     .execute(conn)

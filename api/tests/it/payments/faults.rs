@@ -60,7 +60,7 @@ async fn a_lost_answer_to_a_creation_is_had_by_asking_again() {
         let made = |list: &str| state[list].as_array().unwrap().len();
         let session_intents = state["intents"].as_array().unwrap().iter().filter(|intent| intent["amount"] == 3000);
         assert_eq!((made("checkout_sessions"), session_intents.count()), (1, 1), "{trouble}");
-        till.api.advance(Duration::from_secs(20));
+        till.advance(Duration::from_secs(20)).await;
         till.settle().await;
     }
 }
@@ -72,11 +72,11 @@ async fn capture_and_refund_happen_once_whatever_goes_wrong() {
         let [guest, host, _] = till.people().await;
         let (session, payment) = till.authorised(&guest, &host).await;
         till.fault(on(&trouble, "/v1/payment_intents/*/capture")).await;
-        till.complete(&session, &host, 2).await.ok(200);
+        till.talk(&session, [&guest, &host], 2).await.ok(200);
         till.settle().await;
         if trouble["effect"] == "error_before" {
             // A new attempt under a new key, after it was seen that the old one came to nothing.
-            till.api.advance(Duration::from_secs(31));
+            till.advance(Duration::from_secs(31)).await;
             till.settle().await;
         }
         let taken = guest.payment(&payment).await;
@@ -86,7 +86,7 @@ async fn capture_and_refund_happen_once_whatever_goes_wrong() {
         host.refund(&payment, json!({"amount": 50})).await.ok(202);
         till.settle().await;
         if trouble["effect"] == "error_before" {
-            till.api.advance(Duration::from_secs(31));
+            till.advance(Duration::from_secs(31)).await;
             till.settle().await;
         }
         assert_eq!(guest.payment(&payment).await["amount_refunded"], 50, "{trouble}");

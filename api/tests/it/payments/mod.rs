@@ -10,7 +10,7 @@ use std::time::Duration;
 use humanchat_domain::{
     clock::Clock,
     event::Channel,
-    testing::{self, TestDatabase},
+    testing::TestDatabase,
 };
 use humanchat_stripe::{Options, Running};
 use humanchat_worker::testing::{Outcome, drain};
@@ -18,6 +18,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
+    attendance::settled,
     scene::{eventually, id, text},
     support::{Answer, Api, Person, api_on},
 };
@@ -122,7 +123,7 @@ impl Till {
                 return;
             }
             if outcomes.iter().any(|(_, outcome)| *outcome != Outcome::Done) {
-                self.api.advance(Duration::from_secs(16));
+                self.advance(Duration::from_secs(16)).await;
             }
         }
         panic!("it does not settle");
@@ -134,12 +135,19 @@ impl Till {
         people.try_into().unwrap_or_else(|_| panic!("three arrived"))
     }
 
-    /// A session of 30 minutes for 30 dollars that waits to be paid for.
+    /// Moves both clocks: ours, and the provider's.
+    pub async fn advance(&self, by: Duration) {
+        self.api.advance(by);
+        self.steer(Method::POST, "/_sim/clock", json!({"advance_secs": by.as_secs()})).await;
+    }
+
+    /// A session of 30 minutes for 30 dollars that waits to be paid for, and for its host.
     pub async fn agreed(&self, guest: &Person<'_>, host: &Person<'_>) -> String {
-        let conversation = id(&guest.conversation_with(host).await);
-        let (host, guest) = (id(&host.id), id(&guest.id));
-        let agreed = testing::Agreed { host, guest, conversation, price_minor: 3000, minutes: 30, charity: false };
-        testing::agree(&self.api.store, agreed).await.to_string()
+        let rate = json!({"conversationType": "paid", "instantRatePerMinute": 1});
+        host.patch("/api/users/me", rate).await.ok(200);
+        let connected = guest.connect(host).await.ok(201);
+        assert_eq!((&connected["flow"], &connected["payment"]["amount"]), (&json!("session"), &json!(3000)));
+        text(&connected["session"]["id"])
     }
 
     /// A session whose payment is authorised: its id, and the payment.
@@ -153,11 +161,15 @@ impl Till {
         (session, payment)
     }
 
-    /// The same, begun and over after so many minutes.
-    pub async fn complete(&self, session: &str, host: &Person<'_>, minutes: u64) -> Answer {
-        testing::begin_session(&self.api.store, id(session)).await;
-        self.api.advance(Duration::from_mins(minutes));
-        host.patch(&format!("/api/sessions/{session}"), json!({"status": "complete"})).await
+    /// The host begins it, both are there for so many minutes, and the host completes it.
+    pub async fn talk(&self, session: &str, people: [&Person<'_>; 2], minutes: u64) -> Answer {
+        let [guest, host] = people;
+        let _sockets = (guest.socket("/ws").await, host.socket("/ws").await);
+        settled(&self.api, 2).await;
+        let path = format!("/api/sessions/{session}");
+        host.patch(&path, json!({"status": "in_progress"})).await.ok(200);
+        self.advance(Duration::from_mins(minutes)).await;
+        host.patch(&path, json!({"status": "complete"})).await
     }
 }
 

@@ -62,7 +62,7 @@ async fn what_is_not_proven_is_refused_and_leaves_nothing() {
     }
     let large = format!("{{\"x\": \"{}\"}}", "x".repeat(1024 * 1024));
     till.tell(&large, Some(&signed(&large, SECRET, now))).await.refused(413, "payload_too_large");
-    till.api.anonymous(Method::GET, PATH, None).await.refused(404, "resource_not_found");
+    till.api.anonymous(Method::GET, PATH, None).await.refused(405, "method_not_allowed");
     assert_eq!(heard(&till.api.store).await, []);
     assert_eq!(jobs(&till.api.store, "sync_payment").await.len(), 0);
 }
@@ -149,10 +149,11 @@ async fn in_every_order_and_twice_five_events_come_to_one_state() {
 #[tokio::test(flavor = "multi_thread")]
 async fn told_late_twice_and_in_disorder_everything_adds_up() {
     let till = till().await;
-    till.steer(Method::PUT, "/_sim/webhooks", json!({"duplicate": 2, "shuffle_ms": 200, "drop": 3, "seed": 7})).await;
     let [guest, host, _] = till.people().await;
     let (session, payment) = till.authorised(&guest, &host).await;
-    till.complete(&session, &host, 4).await.ok(200);
+    let knobs = json!({"duplicate": 2, "shuffle_ms": 200, "drop": 3, "seed": 7});
+    till.steer(Method::PUT, "/_sim/webhooks", knobs).await;
+    till.talk(&session, [&guest, &host], 4).await.ok(200);
     till.settle().await;
     host.refund(&payment, json!({"amount": 100})).await.ok(202);
     till.settle().await;

@@ -6,7 +6,10 @@
 mod outcome;
 mod read;
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use secrecy::ExposeSecret;
 use stripe::{Client, ClientBuilder, IdempotencyKey, RequestStrategy, StripeError, StripeRequest};
@@ -33,6 +36,8 @@ use crate::{
 
 /// How long a call that changes something may take; a client waits for it.
 const CALL_TIMEOUT: Duration = Duration::from_secs(8);
+/// How long to wait for the answer to the same request, between looks.
+const UNDER_WAY: Duration = Duration::from_millis(200);
 /// How long looking something up may take.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 /// What ties Stripe's objects to ours.
@@ -129,14 +134,22 @@ impl Stripe {
         Ok(())
     }
 
-    /// Sends a request that changes something, once, under its key.
+    /// Sends a request that changes something, under its key.
     async fn change<R: StripeRequest>(&self, key: &str, request: &R) -> Answer<R::Output>
     where
         R::Output: miniserde::Deserialize,
     {
         let key = IdempotencyKey::new(key).map_err(|_| Failure::Unknown { answered: false })?;
-        let request = request.customize().timeout(CALL_TIMEOUT).request_strategy(RequestStrategy::Idempotent(key));
-        Ok(request.send(&self.client).await?)
+        let deadline = Instant::now() + CALL_TIMEOUT;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let strategy = RequestStrategy::Idempotent(key.clone());
+            match request.customize().timeout(left).request_strategy(strategy).send(&self.client).await {
+                // The same request is under way already: its answer will be ours.
+                Err(StripeError::Stripe(_, 409)) if left > UNDER_WAY => tokio::time::sleep(UNDER_WAY).await,
+                answer => return Ok(answer?),
+            }
+        }
     }
 
     /// Looks something up.

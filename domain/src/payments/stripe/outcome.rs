@@ -90,7 +90,7 @@ impl From<PaymentIntent> for Intent {
             payment_id: payment_id(&intent.metadata),
             amount_minor: intent.amount,
             captured_minor: intent.amount_received,
-            refunded_minor: charge.map_or(0, |charge| charge.amount_refunded),
+            refunded_minor: charge.map_or(0, returned),
             currency: intent.currency.to_string(),
             capture_before: charge.and_then(capture_before),
             has_charge: charge.is_some(),
@@ -98,6 +98,12 @@ impl From<PaymentIntent> for Intent {
             id: intent.id.to_string(),
         }
     }
+}
+
+/// What was given back of what was taken. Stripe counts what a capture left over among it.
+fn returned(charge: &Charge) -> i64 {
+    let left_over = if charge.captured { charge.amount - charge.amount_captured } else { charge.amount_refunded };
+    (charge.amount_refunded - left_over).max(0)
 }
 
 fn capture_before(charge: &Charge) -> Option<DateTime<Utc>> {

@@ -78,7 +78,7 @@ async fn sync_intent(
     let Some(intent) = store.stripe()?.intent(object_id).await? else { return Ok(None) };
     let Some(id) = known.or(intent.payment_id) else { return Ok(None) };
     let mut tx = store.begin(request_id).await?;
-    payments::lock(tx.conn(), id).await?;
+    observe::lock(&mut tx, id).await?;
     if payments::find(tx.conn(), id, None).await?.is_none() {
         return Ok(None);
     }
@@ -102,7 +102,7 @@ async fn sync_checkout(
         None => None,
     };
     let mut tx = store.begin(request_id).await?;
-    payments::lock(tx.conn(), id).await?;
+    observe::lock(&mut tx, id).await?;
     if payments::find(tx.conn(), id, None).await?.is_none() {
         return Ok(None);
     }
