@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::support::api;
 
 /// Every code this api answers with.
-pub const CODES: [&str; 31] = [
+pub const CODES: [&str; 33] = [
     "malformed_request",
     "unauthenticated",
     "invalid_credentials",
@@ -24,7 +24,6 @@ pub const CODES: [&str; 31] = [
     "price_changed",
     "payment_required",
     "invalid_transition",
-    "payment_required",
     "upstream_failed",
     "upstream_timeout",
     "email_taken",

@@ -69,7 +69,11 @@ pub async fn begin(store: &Store, request_id: Option<String>, key: &Key) -> Resu
     }
     match queries::find(tx.conn(), key).await? {
         Some((hash, _)) if hash != key.body_hash => Err(Refusal::IdempotencyKeyReused.into()),
-        Some((_, Some(reply))) => Ok(Begun::Again(reply)),
+        Some((_, Some(reply))) => {
+            // At once, and with it the lock: who asks a third time isn't told that this still runs.
+            tx.commit().await?;
+            Ok(Begun::Again(reply))
+        }
         Some((_, None)) => {
             let now = tx.now();
             let deed = queries::take_over(tx.conn(), key, now, now + AT_WORK).await?;

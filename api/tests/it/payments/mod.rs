@@ -31,25 +31,40 @@ pub struct Till {
     simulator: Running,
 }
 
-/// An api whose clock stands still, and a provider that tells it what happens.
-pub async fn till() -> Till {
-    rustls::crypto::ring::default_provider().install_default().ok();
-    let simulator = humanchat_stripe::spawn(Options::default()).await.unwrap();
-    let settings = [
+/// What makes an api and its workers use a provider. Hosts have a minute to begin.
+pub fn settings_of(simulator: &Running) -> [(&str, &str); 4] {
+    [
         ("STRIPE_SECRET_KEY", "sk_test_of_the_tests"),
         ("STRIPE_WEBHOOK_SECRET", SECRET),
-        ("STRIPE_API_BASE", simulator.base_url.as_str()),
-    ];
+        ("STRIPE_API_BASE", &simulator.base_url),
+        ("INVITE_TTL_ONLINE_SECS", "60"),
+    ]
+}
+
+/// A provider of the test's own.
+pub async fn simulator() -> Running {
+    rustls::crypto::ring::default_provider().install_default().ok();
+    humanchat_stripe::spawn(Options::default()).await.unwrap()
+}
+
+/// An api whose clock stands still, and a provider that tells it what happens.
+pub async fn till() -> Till {
+    let simulator = simulator().await;
     // The provider goes by the real time.
     let clock = Clock::manual(Clock::System.now());
-    let api = api_on(&TestDatabase::create().await, clock, &settings).await;
-    let till = Till { api, simulator };
-    let endpoint = json!({"url": till.api.url("/api/payments/webhook"), "secrets": [SECRET]});
-    till.steer(Method::POST, "/_sim/webhooks/endpoints", endpoint).await;
-    till
+    let api = api_on(&TestDatabase::create().await, clock, &settings_of(&simulator)).await;
+    Till::of(api, simulator).await
 }
 
 impl Till {
+    /// An api and the provider that tells it what happens.
+    pub async fn of(api: Api, simulator: Running) -> Self {
+        let till = Self { api, simulator };
+        let endpoint = json!({"url": till.api.url("/api/payments/webhook"), "secrets": [SECRET]});
+        till.steer(Method::POST, "/_sim/webhooks/endpoints", endpoint).await;
+        till
+    }
+
     /// Steers the provider.
     pub async fn steer(&self, method: Method, path: &str, body: Value) {
         let url = format!("{}{path}", self.simulator.base_url);

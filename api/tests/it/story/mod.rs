@@ -5,6 +5,7 @@ mod crashes;
 mod database;
 mod mail;
 mod outages;
+mod payments;
 mod smtp;
 pub mod stage;
 mod stops;
