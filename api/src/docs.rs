@@ -39,6 +39,7 @@ use crate::edge::error::{ErrorBody, ErrorDetail};
         (name = "Payments", description = "Held before, taken after. Amounts are integers in minor units; who pays and who is \
             paid hear `payment.updated` on `sessions:{userId}`"),
         (name = "Webhooks", description = "For the payment provider"),
+        (name = "Notifications", description = "What concerns the caller, and what of it is mailed"),
         (name = "Sockets", description = "Realtime: `subscribe` to `conversation:{id}`, `sessions:{userId}`, `status:{userId}`, \
             `notifications:{userId}`. On `status:{userId}` the first `status.changed` says how things stand. A client may say 200 \
             frames at once and 50 a second after that; beyond, it is read more slowly. While too many sockets are being \

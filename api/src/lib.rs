@@ -28,6 +28,7 @@ mod edge;
 mod health;
 mod invites;
 mod metrics;
+mod notifications;
 mod pages;
 mod payments;
 mod realtime;
@@ -100,6 +101,7 @@ fn features() -> OpenApiRouter<App> {
         .merge(availability::routes())
         .merge(sessions::routes())
         .merge(payments::routes())
+        .merge(notifications::routes())
 }
 
 /// Routes that don't count among the requests at once: sockets, which have a door of their own, and
@@ -153,7 +155,7 @@ pub fn router(app: App) -> anyhow::Result<Router> {
         .layer(CatchPanicLayer::custom(layers::on_panic))
         .layer(middleware::from_fn(layers::refuse_faulty))
         .layer(middleware::from_fn_with_state(browsers::allowances(app.store.settings()), browsers::cors))
-        .layer(middleware::from_fn_with_state(app.clone(), browsers::harden))
+        .layer(middleware::from_fn_with_state(browsers::Secure::new(app.store.settings()), browsers::harden))
         .layer(middleware::from_fn(layers::identify))
         .with_state(app);
     Ok(routes)

@@ -1,6 +1,14 @@
 //! `/api/sessions`: talks, at once or booked.
 
-use axum::{Json, extract::State, http::StatusCode};
+use axum::{
+    Json,
+    extract::State,
+    http::{
+        StatusCode,
+        header::{CONTENT_DISPOSITION, CONTENT_TYPE},
+    },
+    response::IntoResponse,
+};
 use humanchat_domain::{
     id::SessionId,
     sessions::{self, Booked, Booking, Session, SessionChange, SessionQuery},
@@ -20,7 +28,7 @@ use crate::{
 };
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list, book)).routes(routes!(find, change))
+    OpenApiRouter::new().routes(routes!(list, book)).routes(routes!(find, change)).routes(routes!(calendar))
 }
 
 /// A session.
@@ -59,7 +67,7 @@ async fn list(
 /// What costs nothing is agreed at once. A slot that has to be paid for is held, `pending`, until
 /// `hold_expires_at`; the payment makes it sure. Send an `Idempotency-Key` to be able to repeat the request.
 #[utoipa::path(post, operation_id = "book_session", path = "/api/sessions", tag = "Sessions", request_body = Booking,
-    responses((status = 201, body = Booked),
+    responses((status = 201, body = Booked), (status = 404, description = "`resource_not_found`: there is no such host"),
         (status = 409, description = "`slot_unavailable`: not offered, or taken meanwhile; `price_changed`, with the right `price` and `currency` in `details`; `request_required`; `payment_required`: the caller holds many slots without having paid for them"),
         (status = 422, description = "`validation_failed` with `details.fields`")))]
 async fn book(State(app): State<App>, command: Command<Booking>) -> Answer {
@@ -78,6 +86,21 @@ async fn find(
     PathId(id): PathId<SessionId>,
 ) -> Result<Json<SessionBody>, ApiError> {
     Ok(Json(SessionBody { session: sessions::find(&app.store, caller.user_id, id).await? }))
+}
+
+/// The session as a calendar file.
+#[utoipa::path(get, operation_id = "session_calendar", path = "/api/sessions/{id}/calendar.ics", tag = "Sessions",
+    params(("id" = SessionId, Path)),
+    responses((status = 200, description = "RFC 5545", body = String, content_type = "text/calendar")))]
+async fn calendar(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(id): PathId<SessionId>,
+) -> Result<impl IntoResponse, ApiError> {
+    let file = sessions::calendar_file(&app.store, caller.user_id, id).await?;
+    let headers =
+        [(CONTENT_TYPE, "text/calendar; charset=utf-8"), (CONTENT_DISPOSITION, "attachment; filename=\"session.ics\"")];
+    Ok((headers, file))
 }
 
 /// Take a step, or move it.

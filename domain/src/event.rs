@@ -9,8 +9,9 @@ use serde::Serialize;
 
 use crate::{
     conversations::{Conversation, Message},
-    id::{ConversationId, UserId},
+    id::{ConversationId, NotificationId, UserId},
     invites::Invite,
+    notifications::Notification,
     payments::Payment,
     requests::Request,
     sessions::Session,
@@ -155,6 +156,24 @@ pub enum Event {
         /// The pair's conversation, without `unread_count`, where it was approved.
         #[serde(skip_serializing_if = "Option::is_none")]
         conversation: Option<Conversation>,
+    },
+    /// Something concerns the user.
+    #[serde(rename = "notification.created")]
+    NotificationCreated {
+        /// What.
+        notification: Notification,
+    },
+    /// Staff announced something. This stands for its `notification.created`.
+    #[serde(rename = "announcement")]
+    Announcement {
+        /// It, as a notification.
+        notification: Notification,
+    },
+    /// Notifications were read, dismissed, or came to nothing: none of them is unread any more.
+    #[serde(rename = "notification.read")]
+    NotificationRead {
+        /// Which; each was unread before, and is named in one event only.
+        ids: Vec<NotificationId>,
     },
     /// Somebody came, went, or became busy or free.
     #[serde(rename = "status.changed")]

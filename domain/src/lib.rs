@@ -4,7 +4,7 @@
 //! something takes a [`tx::Tx`]; one that only reads takes the [`Store`]. Who may do a thing is
 //! decided in the SQL that does it.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Deref, sync::Arc, time::Duration};
 
 use secrecy::ExposeSecret;
 use sqlx::{
@@ -14,9 +14,11 @@ use sqlx::{
 
 pub use humanchat_jobs::id;
 
+pub mod announcements;
 pub mod auth;
 pub mod availability;
 pub mod bus;
+pub mod calendar;
 pub mod clock;
 pub mod config;
 pub mod conversations;
@@ -29,6 +31,7 @@ pub mod logging;
 pub mod mail;
 pub mod maintenance;
 pub mod money;
+pub mod notifications;
 pub mod nudge;
 pub mod payments;
 mod queries;
@@ -45,16 +48,28 @@ pub mod users;
 
 /// What every operation works in: connections, clock, bell, keys, settings. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Store {
+pub struct Store(Arc<Parts>);
+
+impl Deref for Store {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+/// What a [`Store`] consists of.
+#[derive(Debug)]
+pub struct Parts {
     pub(crate) pool: PgPool,
     pub(crate) clock: clock::Clock,
     pub(crate) bus: bus::Bus,
     pub(crate) nudger: nudge::Nudger,
-    pub(crate) keys: Arc<auth::Keys>,
+    pub(crate) keys: auth::Keys,
     pub(crate) mailer: mail::Mailer,
     stripe: Option<payments::Stripe>,
     rate_limits: rate_limits::RateLimits,
-    settings: Arc<config::Settings>,
+    settings: config::Settings,
 }
 
 /// A process' connections to Postgres.
@@ -77,12 +92,12 @@ impl Store {
             Some(url) => bus::Bus::redis(url.expose_secret()).map_err(|error| config::unusable("REDIS_URL", error))?,
             None => bus::Bus::local(),
         };
-        let nudger = nudge::Nudger::spawn(pool.clone());
-        let keys = Arc::new(auth::Keys::derive(&settings.jwt_secret));
+        let nudger = nudge::Nudger::spawn(&pool.connect_options());
+        let keys = auth::Keys::derive(&settings.jwt_secret);
         let mailer = mail::Mailer::new(&settings)?;
         let stripe = payments::Stripe::new(&settings)?;
         let rate_limits = rate_limits::RateLimits::new(&settings.rate_limits, &bus);
-        Ok(Self { pool, clock, bus, nudger, keys, mailer, stripe, rate_limits, settings: Arc::new(settings) })
+        Ok(Self(Arc::new(Parts { pool, clock, bus, nudger, keys, mailer, stripe, rate_limits, settings })))
     }
 
     /// The settings.

@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, stdout};
 
-use tracing_subscriber::{EnvFilter, Layer, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{Layer, filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::config::{LogFormat, SettingError, Settings, unusable};
 
@@ -11,7 +11,7 @@ use crate::config::{LogFormat, SettingError, Settings, unusable};
 /// # Errors
 /// When `LOG_LEVEL` is no filter.
 pub fn init(settings: &Settings) -> Result<(), SettingError> {
-    let filter = EnvFilter::try_new(&settings.log_level).map_err(|error| unusable("LOG_LEVEL", error))?;
+    let filter: Targets = settings.log_level.parse().map_err(|error| unusable("LOG_LEVEL", error))?;
     let lines = match settings.log_format {
         LogFormat::Json => fmt::layer().json().flatten_event(true).with_span_list(false).boxed(),
         LogFormat::Text => fmt::layer().with_ansi(stdout().is_terminal()).boxed(),

@@ -10,8 +10,8 @@ pub(crate) async fn ping(pool: &sqlx::PgPool) -> sqlx::Result<()> {
 }
 
 /// Tells whoever listens on a Postgres channel.
-pub(crate) async fn notify(pool: &sqlx::PgPool, channel: &str, message: &str) -> sqlx::Result<()> {
-    sqlx::query!("select pg_notify($1, $2) as notified", channel, message).fetch_one(pool).await.map(drop)
+pub(crate) async fn notify(conn: &mut PgConnection, channel: &str, message: &str) -> sqlx::Result<()> {
+    sqlx::query!("select pg_notify($1, $2) as notified", channel, message).fetch_one(conn).await.map(drop)
 }
 
 /// Durable events about to be stored, column by column.

@@ -208,6 +208,48 @@ pub async fn remove_participant(store: &Store, conversation: ConversationId, use
         .expect("a participant can be removed");
 }
 
+/// A booked session of thirty minutes between a host and a guest, as if it had been agreed now.
+///
+/// # Panics
+/// When the database fails.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub async fn book(
+    store: &Store,
+    (host, guest): (UserId, UserId),
+    conversation: ConversationId,
+    start: DateTime<Utc>,
+) -> SessionId {
+    let id = SessionId::new();
+    sqlx::query(
+        "insert into sessions (id, host_user_id, guest_user_id, conversation_id, type, status, start_time, end_time,
+                               duration_minutes, currency, payment_mode, created_at, updated_at)
+         values ($1, $2, $3, $4, 'scheduled', 'pending', $5, $5 + interval '30 minutes', 30, 'usd', 'free', $6, $6)",
+    )
+    .bind(id)
+    .bind(host)
+    .bind(guest)
+    .bind(conversation)
+    .bind(start)
+    .bind(store.clock().now())
+    .execute(store.pool())
+    .await
+    .expect("a session can be booked");
+    id
+}
+
+/// How many notifications everybody has who has any.
+///
+/// # Panics
+/// When the database fails.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub async fn notifications_by_person(store: &Store) -> HashMap<UserId, i64> {
+    let rows: Vec<(UserId, i64)> = sqlx::query_as("select user_id, count(*) from notifications group by user_id")
+        .fetch_all(store.pool())
+        .await
+        .expect("notifications can be counted");
+    rows.into_iter().collect()
+}
+
 /// What staff decide about a person.
 #[derive(Debug, Clone, Copy)]
 pub struct Flags {

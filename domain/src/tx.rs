@@ -197,7 +197,16 @@ fn log(jobs: &[(&str, Uuid)], frames: &[Frame]) {
     let jobs: Vec<_> = jobs.iter().map(|(kind, id)| format!("{kind} {}", JobId(*id))).collect();
     let events: Vec<_> = frames.iter().filter_map(|frame| Some(format!("{}#{}", frame.channel, frame.seq?))).collect();
     if !jobs.is_empty() || !events.is_empty() {
-        tracing::info!(jobs = jobs.join(", "), events = events.join(", "), "committed");
+        tracing::info!(jobs = listed(&jobs), events = listed(&events), "committed");
+    }
+}
+
+/// A unit of work for many people names the first of them.
+fn listed(names: &[String]) -> String {
+    const NAMED: usize = 20;
+    match names.split_at_checked(NAMED) {
+        Some((first, rest)) if !rest.is_empty() => format!("{} and {} more", first.join(", "), rest.len()),
+        _ => names.join(", "),
     }
 }
 

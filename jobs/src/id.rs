@@ -6,7 +6,7 @@
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use type_safe_id::{DynamicType, TypeSafeId};
+use type_safe_id::{StaticType, TypeSafeId};
 use uuid::Uuid;
 
 /// Text that is not an id of the wanted type.
@@ -20,16 +20,6 @@ impl fmt::Display for InvalidId {
 }
 
 impl std::error::Error for InvalidId {}
-
-fn parse(prefix: &str, text: &str) -> Result<Uuid, InvalidId> {
-    let id: TypeSafeId<DynamicType> = text.parse().map_err(|_| InvalidId)?;
-    if id.type_prefix() == prefix { Ok(id.uuid()) } else { Err(InvalidId) }
-}
-
-fn write(prefix: &str, uuid: Uuid, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let kind = DynamicType::new(prefix).map_err(|_| fmt::Error)?;
-    fmt::Display::fmt(&TypeSafeId::from_type_and_uuid(kind, uuid), f)
-}
 
 macro_rules! id_types {
     ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => {$(
@@ -49,22 +39,31 @@ macro_rules! id_types {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write($prefix, self.0, f)
+        const _: () = {
+            #[derive(Default)]
+            struct Prefix;
+
+            impl StaticType for Prefix {
+                const TYPE: &'static str = $prefix;
             }
-        }
+
+            impl fmt::Display for $name {
+                fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    fmt::Display::fmt(&TypeSafeId::<Prefix>::from_uuid(self.0), f)
+                }
+            }
+
+            impl FromStr for $name {
+                type Err = InvalidId;
+                fn from_str(text: &str) -> Result<Self, InvalidId> {
+                    text.parse().map(|id: TypeSafeId<Prefix>| Self(id.uuid())).map_err(|_| InvalidId)
+                }
+            }
+        };
 
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write($prefix, self.0, f)
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = InvalidId;
-            fn from_str(text: &str) -> Result<Self, InvalidId> {
-                parse($prefix, text).map(Self)
+                fmt::Display::fmt(self, f)
             }
         }
 
@@ -116,6 +115,10 @@ id_types! {
     PaymentCallId = "call";
     /// A difference between our books and the provider's.
     DifferenceId = "diff";
+    /// Something that was said to somebody.
+    NotificationId = "ntf";
+    /// Something that staff say to many.
+    AnnouncementId = "ann";
     /// A job in the queue.
     JobId = "job";
     /// A mail that was composed.

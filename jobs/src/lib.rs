@@ -13,6 +13,7 @@ pub mod auth;
 pub mod id;
 pub mod invites;
 pub mod maintenance;
+pub mod notifications;
 pub mod payments;
 mod queries;
 pub mod sessions;
@@ -30,13 +31,15 @@ pub enum Queue {
     Mail,
     /// Housekeeping on a schedule.
     Maintenance,
+    /// Work for many people at once, which nobody waits for: digests, announcements.
+    Bulk,
     /// Calls to the payment provider.
     Payments,
 }
 
 impl Queue {
     /// Every queue there is.
-    pub const ALL: [Self; 4] = [Self::Default, Self::Mail, Self::Maintenance, Self::Payments];
+    pub const ALL: [Self; 5] = [Self::Default, Self::Mail, Self::Maintenance, Self::Bulk, Self::Payments];
 
     /// The name stored in the table and used in `--queues`.
     pub const fn as_str(self) -> &'static str {
@@ -44,6 +47,7 @@ impl Queue {
             Self::Default => "default",
             Self::Mail => "mail",
             Self::Maintenance => "maintenance",
+            Self::Bulk => "bulk",
             Self::Payments => "payments",
         }
     }
@@ -169,9 +173,10 @@ mod tests {
     use super::*;
     use crate::{
         auth::SendMagicLink,
-        id::{InviteId, MagicLinkId, PaymentCallId, SessionId, UserId},
+        id::{AnnouncementId, InviteId, MagicLinkId, NotificationId, PaymentCallId, SessionId, UserId},
         invites::ExpireInvite,
         maintenance::{PruneCredentials, PruneJobs, PrunePresences, RotateEvents, SweepPresence},
+        notifications::{FanOutAnnouncement, MailDigest, MailNotification, PlanDigests},
         payments::{MakePaymentCall, ReconcilePayments, SyncPayment},
         sessions::{EndForgottenSession, EndUnstartedSession, ReleaseHold, RemindOfSession},
         users::EndPresence,
@@ -226,6 +231,27 @@ mod tests {
         );
         golden(&EndForgottenSession { session_id }, "end_forgotten_session", &json!({"session_id": session}));
         golden(&PrunePresences {}, "prune_presences", &json!({}));
+        golden(
+            &MailNotification { notification_id: NotificationId(ID) },
+            "mail_notification",
+            &json!({"notification_id": "ntf_01jd68t6hbfgyrwktgc5s87555"}),
+        );
+        let (since, until) = (DateTime::UNIX_EPOCH, DateTime::from_timestamp(1_794_830_400, 0).unwrap());
+        golden(
+            &MailDigest { user_id: UserId(ID), since, until },
+            "mail_digest",
+            &json!({
+                "user_id": "user_01jd68t6hbfgyrwktgc5s87555",
+                "since": "1970-01-01T00:00:00Z",
+                "until": "2026-11-16T12:00:00Z",
+            }),
+        );
+        golden(
+            &FanOutAnnouncement { announcement_id: AnnouncementId(ID) },
+            "fan_out_announcement",
+            &json!({"announcement_id": "ann_01jd68t6hbfgyrwktgc5s87555"}),
+        );
+        golden(&PlanDigests {}, "plan_digests", &json!({}));
         golden(&SweepPresence {}, "sweep_presence", &json!({}));
         golden(&RotateEvents {}, "rotate_events", &json!({}));
         golden(&PruneJobs {}, "prune_jobs", &json!({}));

@@ -14,8 +14,10 @@ use crate::{JobKey, NewJob, OnDuplicate};
 /// Only the database's.
 pub async fn insert(conn: &mut PgConnection, jobs: Vec<NewJob>, now: DateTime<Utc>) -> sqlx::Result<()> {
     let (keep, replace): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| job.on_duplicate == OnDuplicate::Keep);
-    if !keep.is_empty() {
-        insert_or_keep(conn, &Columns::of(keep), now).await?;
+    match keep.as_slice() {
+        [] => {}
+        [job] => insert_one_or_keep(conn, job, now).await?,
+        _ => insert_or_keep(conn, &Columns::of(keep), now).await?,
     }
     if !replace.is_empty() {
         insert_or_replace(conn, &Columns::of(last_of_each_key(replace)), now).await?;
@@ -86,6 +88,29 @@ impl Columns {
         }
         columns
     }
+}
+
+/// One job, as there mostly is: plain values cost Postgres less than arrays of one.
+async fn insert_one_or_keep(conn: &mut PgConnection, job: &NewJob, now: DateTime<Utc>) -> sqlx::Result<()> {
+    sqlx::query!(
+        "insert into jobs
+           (id, kind, queue, priority, max_attempts, dedupe_key, data, run_at, request_id, created_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+         on conflict do nothing",
+        job.id,
+        job.kind,
+        job.queue.as_str(),
+        job.priority,
+        job.max_attempts,
+        job.dedupe_key,
+        job.data,
+        job.run_at,
+        job.request_id,
+        now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 async fn insert_or_keep(conn: &mut PgConnection, jobs: &Columns, now: DateTime<Utc>) -> sqlx::Result<()> {

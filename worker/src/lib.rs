@@ -8,6 +8,7 @@ mod auth;
 mod invites;
 pub mod job;
 mod maintenance;
+mod notifications;
 mod payments;
 pub mod process;
 pub mod queue;

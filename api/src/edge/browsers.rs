@@ -22,7 +22,6 @@ use super::{
     command::{IDEMPOTENCY_KEY, REPLAYED},
     layers::REQUEST_ID,
 };
-use crate::App;
 
 /// How long a browser may remember what it was told.
 const PREFLIGHT: Duration = Duration::from_hours(1);
@@ -50,8 +49,18 @@ pub(crate) async fn cors(State(allowances): State<CorsLayer>, request: Request, 
     response
 }
 
+/// Whether clients come by https.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Secure(bool);
+
+impl Secure {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        Self(settings.public_url.scheme() == "https")
+    }
+}
+
 /// Adds what every answer says to browsers, where its handler didn't say otherwise.
-pub(crate) async fn harden(State(app): State<App>, request: Request, next: Next) -> Response<Body> {
+pub(crate) async fn harden(State(is_secure): State<Secure>, request: Request, next: Next) -> Response<Body> {
     let is_private = request.uri().path().starts_with("/api/");
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
@@ -65,7 +74,7 @@ pub(crate) async fn harden(State(app): State<App>, request: Request, next: Next)
     if is_private {
         say(CACHE_CONTROL, "no-store");
     }
-    if app.store.settings().public_url.scheme() == "https" {
+    if is_secure.0 {
         say(STRICT_TRANSPORT_SECURITY, "max-age=31536000");
     }
     response

@@ -21,14 +21,21 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::{Timeouts, body, census::Seat, gate::Gate, head::Refused, traffic::Traffic};
+use super::{
+    Timeouts, body,
+    census::Seat,
+    gate::Gate,
+    head::{self, Refused},
+    traffic::Traffic,
+};
 
 /// How many bytes wait on a connection in either direction.
 const BUFFER: usize = 64 * 1024;
 /// How many bytes of a body may come before they are read. A whole one, as bodies go.
 const STREAM_WINDOW: u32 = 64 * 1024;
-/// What HTTP/2 calls a head's size.
-const MAX_HEAD_LIST: u32 = 32 * 1024;
+/// The largest head that the HTTP/2 library lets in. It refuses larger ones without a body, so it takes twice as much
+/// as we do: what is between is refused in the envelope.
+const MAX_HEAD_LIST: u32 = 64 * 1024;
 /// How many requests a client may have under way on one HTTP/2 connection.
 const STREAMS: u32 = 64;
 
@@ -105,6 +112,9 @@ impl HyperService<Request<Incoming>> for Routes {
         if let Some(Refused { fault, request_id }) = self.traffic.take_refused() {
             request.extensions_mut().insert(fault);
             request.headers_mut().extend(request_id.map(|id| (HeaderName::from_static("x-request-id"), id)));
+        }
+        if !is_http_1 && let Err(fault) = head::inspect_size(&request) {
+            request.extensions_mut().insert(fault);
         }
         let (router, traffic) = (self.router.clone(), Arc::clone(&self.traffic));
         async move {

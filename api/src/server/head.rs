@@ -3,7 +3,7 @@
 //! The library refuses a bad head by itself, with an empty answer. So everything that it would refuse is refused
 //! here first, and what proxies could read in two ways besides. Heads are parsed by the parser that the library uses.
 
-use axum::http::{HeaderValue, Method, Uri};
+use axum::http::{self, HeaderValue, Method, Uri};
 use httparse::{Header, Request, Status};
 
 /// How many bytes a head may have, from the method to the empty line.
@@ -105,6 +105,21 @@ fn framing(request: &Request<'_, '_>) -> Result<Framing, &'static str> {
             }
         }
     }
+}
+
+/// Looks at a head that HTTP/2 brought: sound as the library lets it in, but it may be too large. Sizes are counted as
+/// HTTP/2 does (RFC 9113, 10.5.1).
+pub(super) fn inspect_size<B>(request: &http::Request<B>) -> Result<(), Fault> {
+    const EACH: usize = 32;
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    if target > MAX_HEAD {
+        return Err(Fault::UriTooLong);
+    }
+    let fields = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + EACH);
+    if request.headers().len() > MAX_HEADERS || target + fields.sum::<usize>() > MAX_HEAD {
+        return Err(Fault::HeadTooLarge);
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -243,11 +243,11 @@ async fn an_unpaid_slot_is_held_for_a_while_and_then_free_again() {
     third.book(&host, TEN, json!(50)).await.refused(409, "slot_unavailable");
     host.moves(&session, "in_progress").await.refused(409, "payment_required");
     api.advance(Duration::from_secs(15 * 60 - 1));
-    assert_eq!(api.work().await, Vec::<&str>::new());
+    assert_eq!(api.work_but_mail().await, Vec::<&str>::new());
     api.advance(Duration::from_secs(1));
     // Before the job has run, the slot is free again.
     assert!(third.starts_of(&host, "from=2026-11-17&to=2026-11-17").await.contains(&TEN.to_owned()));
-    assert_eq!(api.work().await, ["release_hold"]);
+    assert_eq!(api.work_but_mail().await, ["release_hold"]);
     let over = guest.session(&session).await;
     assert_eq!((&over["status"], &over["ended_by"]), (&json!("cancelled"), &json!("system")));
     for person in [&guest, &host] {
@@ -259,14 +259,14 @@ async fn an_unpaid_slot_is_held_for_a_while_and_then_free_again() {
     api.advance(Duration::from_mins(15));
     let third_one = guest.book(&host, TEN, json!(50)).await.ok(201)["session"].clone();
     assert_eq!(third.session(&second).await["status"], "cancelled");
-    assert_eq!(api.work().await, Vec::<&str>::new());
+    assert_eq!(api.work_but_mail().await, Vec::<&str>::new());
     // The payment makes it sure.
     assert!(api.pays(&third_one).await);
     assert!(!api.pays(&third_one).await, "only once");
     let sure = guest.session(&third_one).await;
     assert_eq!((&sure["payment_status"], &sure["hold_expires_at"]), (&json!("authorized"), &Value::Null));
     api.advance(Duration::from_mins(20));
-    assert_eq!(api.work().await, Vec::<&str>::new());
+    assert_eq!(api.work_but_mail().await, Vec::<&str>::new());
     assert_eq!(guest.session(&third_one).await["status"], "pending");
 }
 

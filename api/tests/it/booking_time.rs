@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use humanchat_domain::{event::Channel, testing};
+use humanchat_domain::{event::Channel, mail, testing};
 use serde_json::{Value, json};
 
 use crate::{
     booking::{TEN, to_stay},
-    scene::{id, text},
+    scene::{id, strings, text},
     support::{Api, Person, api},
 };
 
@@ -119,9 +119,9 @@ async fn both_are_reminded_three_times_and_then_it_is_missed() {
     socket.subscribe(&format!("sessions:{}", guest.id)).await;
     for (pause, minutes) in [(22 * HOUR, 24 * 60), (23 * HOUR, 60), (50 * MINUTE, 10)] {
         api.advance(pause - Duration::from_millis(1));
-        assert_eq!(api.work().await, Vec::<&str>::new());
+        assert_eq!(api.work_but_mail().await, Vec::<&str>::new());
         api.advance(Duration::from_millis(1));
-        assert_eq!(api.work().await, ["remind_of_session"]);
+        assert_eq!(api.work_but_mail().await, ["remind_of_session"]);
         let frame = socket.next().await;
         assert_eq!((&frame["type"], &frame["payload"]["minutesBefore"]), (&json!("session.reminder"), &json!(minutes)));
         assert_eq!(frame["payload"]["session"], session);
@@ -181,11 +181,11 @@ async fn a_moved_session_is_reminded_of_at_its_new_time_alone() {
     third.moves(&third.get("/api/sessions").await.ok(200)["sessions"][0], "cancelled").await.ok(200);
     third.moves(&third.get("/api/sessions").await.ok(200)["sessions"][1], "cancelled").await.ok(200);
     api.advance(21 * HOUR);
-    assert_eq!(api.work().await, Vec::<&str>::new(), "nothing of the old time");
+    assert_eq!(api.work_but_mail().await, Vec::<&str>::new(), "nothing of the old time");
     api.advance(30 * MINUTE);
-    assert_eq!(api.work().await, ["remind_of_session"]);
+    assert_eq!(api.work_but_mail().await, ["remind_of_session"]);
     api.advance(23 * HOUR);
-    assert_eq!(api.work().await, ["remind_of_session"]);
+    assert_eq!(api.work_but_mail().await, ["remind_of_session"]);
     guest.moves(&session, "cancelled").await.ok(200);
     api.idle().await;
 }
@@ -259,7 +259,7 @@ async fn a_missed_start_is_settled_by_who_came() {
         api.work().await;
         assert_eq!(guest.session(&session).await["status"], "pending");
         api.advance(Duration::from_millis(1));
-        assert_eq!(api.work().await, ["end_unstarted_session"]);
+        assert_eq!(api.work_but_mail().await, ["end_unstarted_session"]);
         let over = guest.session(&session).await;
         assert_eq!((text(&over["status"]), text(&over["ended_by"])), (status.to_owned(), by.to_owned()));
         assert_eq!(api.owed(&session).await, owed, "{over}");
@@ -317,5 +317,85 @@ async fn drain_snoozed(api: &Api) {
     for (kind, outcome) in humanchat_worker::testing::drain(&api.store).await {
         use humanchat_worker::testing::Outcome::{Done, Snoozed};
         assert!(matches!(outcome, Done | Snoozed), "{kind}: {outcome:?}");
+    }
+}
+
+/// Mails to somebody, oldest first: subject, body, calendar file without folded lines.
+async fn mails(api: &Api, person: &Person<'_>) -> Vec<(String, String, String)> {
+    api.work().await;
+    let mut mails = mail::kept(&api.store, Some(&person.email)).await.unwrap();
+    mails.retain(|mail| !mail.body.contains("#token="));
+    mails.reverse();
+    let unfolded = |file: Option<String>| file.unwrap_or_default().replace("\r\n ", "");
+    mails.into_iter().map(|mail| (mail.subject, mail.body, unfolded(mail.calendar))).collect()
+}
+
+#[tokio::test]
+async fn both_get_it_by_mail_in_their_own_time() {
+    let api = api().await;
+    let [guest, host, _] = to_stay(&api).await;
+    host.keeps_open().await;
+    host.change(json!({"name": "Hana", "timezone": "Asia/Tokyo"})).await;
+    guest.change(json!({"name": "Gil", "timezone": "America/New_York"})).await;
+    let session = guest.booked(&host, TEN).await;
+    let uid = format!("UID:{}@localhost", text(&session["id"]));
+    for (person, other, when) in [
+        (&guest, "Hana", "Tuesday, 17 November 2026 at 05:00 (America/New_York)"),
+        (&host, "Gil", "Tuesday, 17 November 2026 at 19:00 (Asia/Tokyo)"),
+    ] {
+        let mails = mails(&api, person).await;
+        let [(subject, body, file)] = &mails[..] else { panic!("{mails:?}") };
+        assert_eq!(subject, &format!("{other} and you will talk"));
+        assert!(body.contains(when), "{body}");
+        for line in ["METHOD:REQUEST", &uid, "DTSTART:20261117T100000Z", "DTEND:20261117T103000Z", "SEQUENCE:1"] {
+            assert!(file.contains(line), "{line} is not in {file}");
+        }
+        assert!(file.contains(&person.email));
+    }
+    assert!(!mails(&api, &guest).await[0].2.contains(&host.email), "nobody's address is told");
+    host.steps(&session, json!({"startTime": "2026-11-18T10:00:00Z"})).await.ok(200);
+    guest.moves(&session, "cancelled").await.ok(200);
+    let all = mails(&api, &host).await;
+    let subjects: Vec<_> = all.iter().map(|(subject, ..)| subject.as_str()).collect();
+    // What was moved and then called off before the mail went out was called off.
+    assert_eq!(subjects, ["Gil and you will talk", "Your talk with Gil was called off"]);
+    for line in ["METHOD:CANCEL", &uid, "STATUS:CANCELLED", "SEQUENCE:3"] {
+        assert!(all[1].2.contains(line), "{line} is not in {}", all[1].2);
+    }
+    let unread = guest.get("/api/notifications?unread=true").await.ok(200);
+    assert_eq!(strings(&unread["notifications"], "type"), ["session_cancelled"], "the rest is no news any more");
+}
+
+#[tokio::test]
+async fn a_session_is_a_calendar_file_for_its_people() {
+    let api = api().await;
+    let ([guest, host, third], session) = booked(&api).await;
+    let path = format!("/api/sessions/{}/calendar.ics", text(&session["id"]));
+    let answer = guest.get(&path).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(answer.headers["content-type"], "text/calendar; charset=utf-8");
+    for line in ["BEGIN:VCALENDAR\r\n", "METHOD:PUBLISH\r\n", "DTSTART:20261117T100000Z\r\n", "STATUS:CONFIRMED\r\n"] {
+        assert!(answer.text.contains(line), "{line} is not in {}", answer.text);
+    }
+    assert!(answer.text.lines().all(|line| line.len() <= 75), "{}", answer.text);
+    third.get(&path).await.refused(404, "resource_not_found");
+    api.anonymous(reqwest::Method::GET, &path, None).await.refused(401, "unauthenticated");
+    host.moves(&session, "cancelled").await.ok(200);
+    assert!(guest.get(&path).await.text.contains("STATUS:CANCELLED\r\n"));
+}
+
+#[tokio::test]
+async fn reminders_reach_both_by_notification_and_mail() {
+    let api = api().await;
+    let ([guest, host, _], session) = booked(&api).await;
+    for (pause, title) in [(21 * HOUR, "in an hour"), (50 * MINUTE, "in 10 minutes")] {
+        api.advance(pause);
+        for (person, other) in [(&guest, "host"), (&host, "guest")] {
+            let subject = mails(&api, person).await.pop().unwrap().0;
+            assert_eq!(subject, format!("You talk with {other} {title}"));
+            let newest = person.get("/api/notifications").await.ok(200)["notifications"][0].clone();
+            assert_eq!((&newest["type"], &newest["title"]), (&json!("session_reminder"), &json!(subject)));
+            assert_eq!(newest["data"]["session_id"], session["id"]);
+        }
     }
 }

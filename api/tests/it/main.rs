@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on has failed")]
 
+mod announcements;
 mod attendance;
 mod auth;
 mod availability;
@@ -20,6 +21,8 @@ mod limits;
 mod magic_link;
 mod messages;
 mod metrics;
+mod notification_mail;
+mod notifications;
 mod odd_input;
 mod openapi;
 mod payments;

@@ -295,9 +295,8 @@ async fn every_operation_answers_odd_input_as_documented() {
     let document = document();
     // What isn't JSON of ours has a test of its own.
     let is_ours = |operation: &Operation| operation.body["tags"][0] != "Webhooks";
-    let changing = |operation: &Operation| {
-        is_ours(operation) && ["post", "put", "patch"].contains(&operation.method.as_str())
-    };
+    let changing =
+        |operation: &Operation| is_ours(operation) && ["post", "put", "patch"].contains(&operation.method.as_str());
     let changing: Vec<_> = operations(&document).into_iter().filter(changing).collect();
     assert!(changing.len() >= 17, "{}", changing.len());
     let till = till().await;

@@ -272,6 +272,16 @@ impl Socket {
         }
     }
 
+    /// The next frame that isn't about a notification.
+    pub async fn next_deed(&mut self) -> Value {
+        loop {
+            let frame = self.next().await;
+            if !frame["type"].as_str().unwrap_or_default().starts_with("notification.") {
+                return frame;
+            }
+        }
+    }
+
     /// The next frame of a type; others before it are dropped.
     pub async fn next_of(&mut self, kind: &str) -> Value {
         loop {

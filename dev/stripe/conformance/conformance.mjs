@@ -1,5 +1,5 @@
 // Drives the simulator with Stripe's own client, and checks what it answers and sends.
-// PORT names the simulator; WEBHOOK_PORT a free port on which this script listens for events.
+// PORT names the simulator.
 
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
@@ -13,6 +13,7 @@ const stripe = new Stripe('sk_test_conformance', { host: '127.0.0.1', port, prot
 // Every delivery is checked with each secret, over the raw bytes.
 const delivered = [];
 const waiters = [];
+let refusals = 0;
 const server = createServer(async (request, response) => {
   const chunks = [];
   for await (const chunk of request) chunks.push(chunk);
@@ -22,6 +23,11 @@ const server = createServer(async (request, response) => {
       stripe.webhooks.constructEvent(body, request.headers['stripe-signature'], secret));
     assert.throws(() => stripe.webhooks.constructEvent(
       Buffer.concat([body, Buffer.from(' ')]), request.headers['stripe-signature'], SECRETS[0]));
+    if (refusals > 0) {
+      refusals -= 1;
+      response.writeHead(503).end();
+      return;
+    }
     delivered.push(event);
     response.writeHead(200).end();
   } catch (error) {
@@ -198,6 +204,15 @@ const checks = {
     assert.equal((await press(asked.url, { action: 'authenticate' })).status, 303);
     await webhook('checkout.session.completed', asked.id);
 
+    // The page that the bank's question leads to does as well, and completes the session once.
+    const elsewhere = await open();
+    await press(elsewhere.url, { action: 'pay', card: '4000000000003220' });
+    const { payment_intent: asking } = await stripe.checkout.sessions.retrieve(elsewhere.id, { expand: ['payment_intent'] });
+    await press(`${base}/pay/${asking.client_secret}`, { action: 'authenticate' });
+    await webhook('checkout.session.completed', elsewhere.id);
+    const completions = await stripe.events.list({ type: 'checkout.session.completed', limit: 100 });
+    assert.equal(completions.data.filter((event) => event.data.object.id === elsewhere.id).length, 1);
+
     const other = await open();
     assert.equal((await stripe.checkout.sessions.expire(other.id)).status, 'expired');
     await webhook('checkout.session.expired', other.id);
@@ -302,7 +317,7 @@ const checks = {
     await refused(stripe.transfers.createReversal(transfer.id, { amount: 601 }), Stripe.errors.StripeInvalidRequestError, { param: 'amount' });
   },
 
-  async 'webhooks come again, twice and out of order'() {
+  async 'webhooks come late, again, twice and out of order'() {
     await sim('PUT', '/webhooks', { paused: true });
     const { id } = await stripe.customers.create();
     await sim('PUT', '/webhooks', { duplicate: 2, shuffle_ms: 100, seed: 3 });
@@ -316,6 +331,13 @@ const checks = {
     const [event] = (await stripe.events.list({ type: 'customer.created', limit: 1 })).data;
     await sim('POST', `/events/${event.id}/resend`);
     await webhook('customer.created', lost.id);
+
+    refusals = 2;
+    const stubborn = await stripe.customers.create();
+    const told = await webhook('customer.created', stubborn.id);
+    const attempts = async () => (await sim('GET', '/state')).webhooks.tried.filter((one) => one.event === told.id);
+    await until(async () => (await attempts()).length === 3);
+    assert.deepEqual((await attempts()).map(({ attempt, status }) => [attempt, status]), [[1, 503], [2, 503], [3, 200]]);
   },
 
   async 'time passes: holds, sessions and keys run out, refunds settle'() {

@@ -1,5 +1,6 @@
 //! Webhooks that wait to be delivered, and the ways in which their delivery can be made worse.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -55,6 +56,8 @@ pub(crate) struct Delivery {
     pub(crate) body: Bytes,
     attempt: u32,
     due: Instant,
+    /// How often everything had been forgotten when the event happened.
+    era: u32,
 }
 
 /// A delivery that was tried.
@@ -75,9 +78,11 @@ pub(crate) struct Outbox {
     random: StdRng,
     waiting: Vec<Delivery>,
     under_way: usize,
-    tried: Vec<Tried>,
+    tried: VecDeque<Tried>,
     /// How many events were taken over.
     collected: usize,
+    /// How often everything was forgotten.
+    era: u32,
 }
 
 impl Outbox {
@@ -88,8 +93,9 @@ impl Outbox {
             random: StdRng::seed_from_u64(0),
             waiting: Vec::new(),
             under_way: 0,
-            tried: Vec::new(),
+            tried: VecDeque::new(),
             collected: 0,
+            era: 0,
         }
     }
 
@@ -131,6 +137,7 @@ impl Outbox {
                     body: body.clone(),
                     attempt: 1,
                     due: Instant::now() + Duration::from_millis(self.knobs.delay_ms + shuffled),
+                    era: self.era,
                 });
             }
         }
@@ -151,12 +158,15 @@ impl Outbox {
 
     /// Notes how a delivery went; one that failed waits for its next attempt.
     pub(crate) fn tried(&mut self, mut delivery: Delivery, status: Option<u16>) {
-        self.under_way = self.under_way.saturating_sub(1);
+        if delivery.era != self.era {
+            return;
+        }
+        self.under_way -= 1;
         if self.tried.len() == LOG_KEPT {
-            self.tried.remove(0);
+            self.tried.pop_front();
         }
         let Delivery { event, endpoint, attempt, .. } = &delivery;
-        self.tried.push(Tried { event: event.clone(), url: endpoint.url.clone(), attempt: *attempt, status });
+        self.tried.push_back(Tried { event: event.clone(), url: endpoint.url.clone(), attempt: *attempt, status });
         let delivered = status.is_some_and(|status| (200..300).contains(&status));
         if !delivered && delivery.attempt < LAST_ATTEMPT {
             let pause = FIRST_PAUSE.saturating_mul(1 << delivery.attempt.min(16)).min(LONGEST_PAUSE);
@@ -168,7 +178,7 @@ impl Outbox {
 
     /// Forgets everything but the endpoints.
     pub(crate) fn reset(&mut self) {
-        *self = Self { under_way: self.under_way, ..Self::new(std::mem::take(&mut self.endpoints)) };
+        *self = Self { era: self.era + 1, ..Self::new(std::mem::take(&mut self.endpoints)) };
     }
 
     /// As JSON, without secrets.

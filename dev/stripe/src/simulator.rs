@@ -1,5 +1,6 @@
 //! Everything the server holds, behind one lock, and the clock it lives by.
 
+use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -30,7 +31,7 @@ pub(crate) struct Simulator {
     pub(crate) ledger: Ledger,
     pub(crate) faults: Faults,
     pub(crate) outbox: Outbox,
-    pub(crate) requests: Vec<Seen>,
+    pub(crate) requests: VecDeque<Seen>,
     /// How far its clock is ahead of the real one, in seconds.
     ahead: i64,
     seed: u64,
@@ -57,7 +58,7 @@ impl Shared {
             ledger: Ledger::default(),
             faults: Faults::default(),
             outbox: Outbox::new(endpoints),
-            requests: Vec::new(),
+            requests: VecDeque::new(),
             ahead: 0,
             seed,
         };
@@ -89,12 +90,12 @@ impl Simulator {
         self.tick();
     }
 
-    /// Notes a request; returns its place in the record.
+    /// Notes a request.
     pub(crate) fn note(&mut self, seen: Seen) {
         if self.requests.len() == REQUESTS_KEPT {
-            self.requests.remove(0);
+            self.requests.pop_front();
         }
-        self.requests.push(seen);
+        self.requests.push_back(seen);
     }
 
     /// Notes how a request was answered.

@@ -3,6 +3,7 @@
 //! An invite has exactly one outcome. Whoever moves its row first decides it; reads tell of an
 //! expiry before the job has written it.
 
+mod notices;
 mod queries;
 
 use std::time::Duration;
@@ -381,6 +382,7 @@ async fn tell(tx: &mut Tx, invite: &Invite, session: Option<&Session>) -> Result
         InviteStatus::Expired => InviteEvent::Expired,
     };
     let conversation = conversations::shared_view(tx, invite.conversation_id, invite.target_user_id).await?;
+    notices::give(tx, invite, &conversation).await?;
     for person in [invite.target_user_id, invite.requester_user_id] {
         let (invite, conversation) = (invite.clone(), Some(conversation.clone()));
         let event = Event::InstantInvite { event, invite, conversation, session: session.cloned() };

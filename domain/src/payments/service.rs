@@ -96,7 +96,8 @@ async fn make(tx: &mut Tx, session: SessionId, terms: &Terms) -> Result<Payment>
     };
     queries::insert(tx.conn(), &new, now).await?;
     // The guest's request makes the call itself. The job is for when it can't.
-    let asked = Ask { kind: CallKind::CreateIntent, amount_minor: terms.price_minor, reason: None, at: now + LOOK_AFTER };
+    let asked =
+        Ask { kind: CallKind::CreateIntent, amount_minor: terms.price_minor, reason: None, at: now + LOOK_AFTER };
     ask(tx, id, &asked).await?;
     let payment = observe::load(tx, id).await?;
     observe::tell(tx, &payment);
@@ -114,7 +115,9 @@ pub async fn capture(tx: &mut Tx, caller: UserId, session: SessionId) -> Result<
         return Err(Refusal::InvalidTransition("only a session that is complete is captured".to_owned()).into());
     }
     match payment.status {
-        PaymentState::RequiresPayment => return Err(Refusal::PaymentRequired("the guest has not paid for this session").into()),
+        PaymentState::RequiresPayment => {
+            return Err(Refusal::PaymentRequired("the guest has not paid for this session").into());
+        }
         PaymentState::Authorized => observe::follow_session(tx, payment.id).await?,
         _ => {}
     }

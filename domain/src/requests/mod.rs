@@ -3,6 +3,7 @@
 //! A request is decided once, by the person it was sent to or by who answers for them. Approving
 //! it provisions the pair's conversation in the same transaction.
 
+mod notices;
 mod queries;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -175,6 +176,7 @@ pub async fn ask(tx: &mut Tx, caller: UserId, new: Valid<NewRequest>) -> Result<
     let (id, now) = (RequestId::new(), tx.now());
     queries::insert(tx.conn(), id, (caller, target), &new, now).await?;
     let request = locked(tx, id).await?;
+    notices::asked(tx, &request).await?;
     tx.emit(Channel::Notifications(target), Event::RequestCreated { request: request.clone() });
     Ok((request, true))
 }
@@ -247,6 +249,7 @@ async fn resolve(tx: &mut Tx, request: &Request, answer: Answer) -> Result<Reque
         return Err(Error::Internal("a locked request was decided by somebody else"));
     }
     let request = locked(tx, request.id).await?;
+    notices::decided(tx, &request).await?;
     let conversation = match conversation_id {
         Some(id) => Some(conversations::shared_view(tx, id, target).await?),
         None => None,

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    CancellationPolicy, Session, SessionType, load, lock_for_job, price::Terms, queries, steps::waiting, tell,
+    CancellationPolicy, Session, SessionType, load, lock_for_job, notices, price::Terms, queries, steps::waiting, tell,
     tell_new, timeouts,
 };
 use crate::{
@@ -122,7 +122,7 @@ pub async fn book(tx: &mut Tx, guest: UserId, booking: &Valid<Booking>) -> Resul
     let session = load(tx, id).await?;
     match hold_expires_at {
         Some(at) => tx.enqueue_at(&ReleaseHold { session_id: id }, at)?,
-        None => agreed(tx, &session)?,
+        None => agreed(tx, &session).await?,
     }
     tell_new(tx, &session);
     let payment = payments::begin(tx, id).await?;
@@ -156,10 +156,11 @@ pub(super) async fn reschedule(tx: &mut Tx, caller: UserId, session: Session, to
     queries::move_to(tx.conn(), session.id, slot, policy, now).await?;
     queries::engage(tx.conn(), session.id, [(host, slot.stretched(buffer)), (guest, slot)], false).await?;
     tx.cancel_jobs(&waiting(&session)).await?;
+    notices::outdated(tx, &session).await?;
     let moved = load(tx, session.id).await?;
     match moved.hold_expires_at {
         Some(at) => tx.enqueue_at(&ReleaseHold { session_id: moved.id }, at.0)?,
-        None => agreed(tx, &moved)?,
+        None => agreed(tx, &moved).await?,
     }
     tell(tx, &moved);
     Ok(moved)
@@ -178,16 +179,17 @@ pub async fn confirm(tx: &mut Tx, id: SessionId) -> Result<bool> {
     }
     tx.cancel_jobs(&[JobKey::of(&ReleaseHold { session_id: id })]).await?;
     if session.r#type == SessionType::Scheduled {
-        agreed(tx, &session)?;
+        agreed(tx, &session).await?;
     }
     let session = load(tx, id).await?;
     tell(tx, &session);
     Ok(true)
 }
 
-/// Nothing stands in a booking's way any more: it will be reminded of, and looked after should
-/// nobody start it.
-pub(super) fn agreed(tx: &mut Tx, session: &Session) -> Result<()> {
+/// Nothing stands in a booking's way any more: both get it by mail, it will be reminded of, and looked
+/// after should nobody start it.
+async fn agreed(tx: &mut Tx, session: &Session) -> Result<()> {
+    notices::agreed(tx, session).await?;
     let (session_id, version, start) = (session.id, session.version, session.start_time.0);
     for minutes_before in REMINDERS {
         let at = start - TimeDelta::minutes(minutes_before.into());

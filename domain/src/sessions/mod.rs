@@ -2,7 +2,9 @@
 
 mod attendance;
 mod booking;
+mod calendar;
 mod instant;
+mod notices;
 mod paying;
 mod policy;
 mod price;
@@ -16,6 +18,8 @@ use utoipa::{IntoParams, ToSchema};
 
 pub use attendance::{Attendance, attendance};
 pub use booking::{Booked, Booking, book, confirm};
+pub(crate) use calendar::calendar_event;
+pub use calendar::calendar_file;
 pub(crate) use instant::{ask_instant, waiting_instant};
 pub(crate) use paying::{set_payment, talks};
 pub use policy::{CancellationPolicy, NewCancellationPolicy};

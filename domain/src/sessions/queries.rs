@@ -144,6 +144,21 @@ pub(super) async fn lock(conn: &mut PgConnection, id: SessionId) -> sqlx::Result
     Ok(())
 }
 
+/// One of a session's people.
+#[derive(Debug, Clone)]
+pub(super) struct Party {
+    pub user_id: UserId,
+    pub name: String,
+    pub email: String,
+    pub timezone: String,
+}
+
+pub(super) async fn party(conn: &mut PgConnection, id: UserId) -> sqlx::Result<Party> {
+    sqlx::query_as!(Party, r#"select id as "user_id: UserId", name, email, timezone from users where id = $1"#, id.0,)
+        .fetch_one(conn)
+        .await
+}
+
 /// On what terms this guest can book a host; `None` where there is no such host, or they are
 /// suspended.
 pub(super) async fn terms(conn: &mut PgConnection, host: UserId, guest: UserId) -> sqlx::Result<Option<Terms>> {

@@ -14,7 +14,7 @@ use super::{
     EndedBy, INSTANT, Pair, PaymentStatus, Session, SessionStatus, SessionType,
     attendance::{keep, observe},
     booking::{self, REMINDERS},
-    free_time, live, load, lock, policy, queries, tell, timeouts,
+    free_time, live, load, lock, notices, policy, queries, tell, timeouts,
 };
 use crate::{
     availability::Span,
@@ -174,6 +174,9 @@ pub(super) async fn finish(tx: &mut Tx, session: &Session, ending: Ending) -> Re
     let was_live = session.status == SessionStatus::InProgress;
     let session = load(tx, session.id).await?;
     tell(tx, &session);
+    if session.status != SessionStatus::Complete {
+        notices::off(tx, &session).await?;
+    }
     if was_live {
         users::announce_status(tx, &session.people()).await?;
     }

@@ -7,7 +7,7 @@ use super::{
     EndedBy, Session, SessionStatus, SessionType,
     attendance::{keep, last_together, observe},
     booking::REMINDERS,
-    lock_for_job, queries,
+    lock_for_job, notices, queries,
     steps::{Ending, finish},
 };
 use crate::{
@@ -86,6 +86,7 @@ pub async fn remind(tx: &mut Tx, id: SessionId, version: i32, minutes_before: i3
         let session = session.clone();
         tx.emit(Channel::Sessions(person), Event::SessionReminder { session, minutes_before });
     }
+    notices::soon(tx, &session, minutes_before).await?;
     Ok(())
 }
 

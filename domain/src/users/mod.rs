@@ -290,6 +290,11 @@ pub(crate) async fn status_of(tx: &mut Tx, id: UserId) -> Result<Option<Status>>
     Ok(queries::status(tx.conn(), &[id], now).await?.pop())
 }
 
+/// Somebody's name.
+pub(crate) async fn name(tx: &mut Tx, id: UserId) -> Result<String> {
+    Ok(queries::name(tx.conn(), id).await?.ok_or(Refusal::NotFound("user"))?)
+}
+
 /// Where these people stand now. Who doesn't exist is left out.
 ///
 /// # Errors

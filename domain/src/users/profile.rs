@@ -11,6 +11,7 @@ use crate::{
     error::{Refusal, Result},
     id::UserId,
     money::{self, Price},
+    notifications,
     sessions::NewCancellationPolicy,
     text::rules,
     tx::Tx,
@@ -101,6 +102,9 @@ pub async fn change_profile(tx: &mut Tx, id: UserId, change: Valid<ProfileChange
     let mut pricing = queries::lock_pricing(tx.conn(), id).await?.ok_or(Refusal::NotFound("user"))?;
     apply_pricing(&mut pricing, &change)?;
     queries::update_profile(tx.conn(), id, &change, &pricing, now).await?;
+    if change.timezone.is_some() {
+        notifications::zone_changed(tx, id).await?;
+    }
     own(tx, id).await
 }
 

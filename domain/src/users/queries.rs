@@ -219,6 +219,10 @@ pub(super) async fn is_member(conn: &mut PgConnection, id: UserId) -> sqlx::Resu
         .await
 }
 
+pub(super) async fn name(conn: &mut PgConnection, id: UserId) -> sqlx::Result<Option<String>> {
+    sqlx::query_scalar!("select name from users where id = $1", id.0).fetch_optional(conn).await
+}
+
 pub(super) async fn lock(conn: &mut PgConnection, ids: &[UserId]) -> sqlx::Result<()> {
     let ids: Vec<_> = ids.iter().map(|id| id.0).collect();
     sqlx::query!("select id from users where id = any($1) order by id for no key update", &ids).fetch_all(conn).await?;

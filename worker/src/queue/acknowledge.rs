@@ -1,6 +1,9 @@
 //! Writes down what became of jobs: whatever is there at once, again and again until it is written.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use humanchat_domain::{clock::Clock, nudge::NUDGE_CHANNEL};
@@ -91,7 +94,8 @@ impl Acknowledger {
 #[derive(Debug, Default)]
 pub struct Batch {
     owner: Uuid,
-    done: Vec<(Uuid, i32)>,
+    /// By how often they had been taken: almost always once.
+    done: BTreeMap<i32, Vec<Uuid>>,
     /// Those that can't be in another's way.
     plain: Vec<Change>,
     /// Those that become available and have a key.
@@ -105,7 +109,7 @@ impl Batch {
     pub fn add(&mut self, job: &Settled, owner: Uuid, now: DateTime<Utc>) {
         self.owner = owner;
         if matches!(job.verdict, Verdict::Done) {
-            self.done.push((job.id, job.claims));
+            self.done.entry(job.claims).or_default().push(job.id);
         } else if let Some(change) = change(job, owner, now) {
             self.add_change(change, job.keyed, Some(job.kind.queue), now);
         }
@@ -126,10 +130,10 @@ impl Batch {
     /// # Errors
     /// The database's.
     pub async fn write(&mut self, conn: &mut PgConnection, now: DateTime<Utc>) -> sqlx::Result<Vec<Uuid>> {
-        if !self.done.is_empty() {
-            let written = queries::finish(conn, self.owner, &self.done, now).await?;
-            self.refuse(self.done.iter().map(|(id, _)| *id).collect(), &written);
-            self.done.clear();
+        while let Some(done) = self.done.first_entry() {
+            let written = queries::finish(conn, self.owner, *done.key(), done.get(), now).await?;
+            let ids = done.remove();
+            self.refuse(ids, &written);
         }
         if !self.plain.is_empty() {
             let written = queries::change(conn, &self.plain, now).await?;

@@ -13,8 +13,9 @@ use uuid::Uuid;
 
 use crate::registry::Kind;
 
-/// Jobs that ended may wait for their acknowledgement: as many as this times the concurrency.
-const UNACKNOWLEDGED: usize = 4;
+/// As many jobs as this times the concurrency may be in hand: those that run, and those that ended and wait for their
+/// acknowledgement. The more there are, the more share one commit; when the process dies, all of them run again.
+const UNACKNOWLEDGED: usize = 20;
 
 /// What became of a run.
 #[derive(Debug)]

@@ -1,6 +1,7 @@
 //! Keeps the leases of jobs in hand, and rescues the jobs of processes that died.
 
 use std::{
+    collections::HashSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -91,6 +92,7 @@ impl Keeper {
         let ids: Vec<_> = mine.iter().map(|(id, _)| *id).collect();
         let (owner, lease) = (self.owner, self.lease);
         let held = self.link.run(async |conn| queries::renew(conn, owner, &ids, lease).await).await?;
+        let held: HashSet<_> = held.into_iter().collect();
         // What was acknowledged meanwhile is missing too; telling a job that has ended does no harm.
         for (id, claims) in mine.into_iter().filter(|job| !held.contains(job)) {
             self.in_hand.lose(id, claims);

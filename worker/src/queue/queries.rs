@@ -206,24 +206,23 @@ pub struct Change {
     pub only_expired: bool,
 }
 
-/// Marks jobs of one owner as done. Returns those that were its own.
+/// Marks jobs of one owner as done, all of which it took for the same time. Returns those that were its own.
 ///
-/// An owner means that the job is running. Not to say so, and to name the ids apart from their
-/// takings, leaves the planner no other way than the primary key, however many jobs it thinks there
-/// are.
+/// An owner means that the job is running. Not to say so leaves the planner no other way than the primary key, however
+/// many jobs it thinks there are.
 pub(crate) async fn finish(
     conn: &mut PgConnection,
     owner: Uuid,
-    jobs: &[(Uuid, i32)],
+    claims: i32,
+    ids: &[Uuid],
     now: DateTime<Utc>,
 ) -> sqlx::Result<Vec<Uuid>> {
-    let (ids, claims): (Vec<_>, Vec<_>) = jobs.iter().copied().unzip();
     sqlx::query_scalar!(
         "update jobs set state = 'done', finished_at = $4, locked_by = null, lease_until = null
-         where id = any($1) and claims = ($2::integer[])[array_position($1, id)] and locked_by = $3
+         where id = any($1) and claims = $2 and locked_by = $3
          returning id",
-        &ids,
-        &claims,
+        ids,
+        claims,
         owner,
         now,
     )

@@ -148,3 +148,28 @@ async fn slow_jobs_keep_their_lease() {
     .await;
     drop(workers);
 }
+
+#[tokio::test]
+async fn so_many_jobs_wait_for_their_acknowledgement_and_no_more() {
+    /// Twenty times the concurrency.
+    const MOST: i64 = 20;
+    let queue = Queue::new().await;
+    let _worker = queue.worker(&["--single"]).await;
+    let first = queue.enqueue(&Sleep { millis: 300 }).await;
+    queue.records(first, "begin", 1).await;
+    // Its acknowledgement hangs at this lock, and all others behind it.
+    let mut tx = queue.pool().begin().await.unwrap();
+    sqlx::query("select from jobs where id = $1 for update").bind(first).execute(&mut *tx).await.unwrap();
+    let now = queue.store.clock().now();
+    let jobs = (0..60).map(|number| NewJob::new(&Record { number }, now).unwrap());
+    queue.enqueue_all(jobs).await;
+    queue.counts("running", MOST).await;
+    // Three leases long: nobody takes them for dead.
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    assert_eq!(queue.count("running").await, MOST);
+    tx.commit().await.unwrap();
+    queue.counts("done", 61).await;
+    for job in queue.jobs().await {
+        assert_eq!((job.claims, job.attempt, job.rescues), (1, 1, 0), "{job:?}");
+    }
+}

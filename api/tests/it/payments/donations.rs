@@ -179,7 +179,10 @@ async fn who_was_paid_gives_back_in_parts_or_whole() {
     assert_eq!(guest.told_of_payments().await, ["requires_payment", "captured", "captured", "refunded"]);
     let receipt = format!("/api/payments/{}/receipt", text(&payment["id"]));
     let receipt = host.get(&receipt).await.ok(200)["receipt"].clone();
-    assert_eq!((&receipt["total"], strings(&receipt["lines"], "description")), (&json!(0), vec!["Donation".to_owned(), "Refund".to_owned()]));
+    assert_eq!(
+        (&receipt["total"], strings(&receipt["lines"], "description")),
+        (&json!(0), vec!["Donation".to_owned(), "Refund".to_owned()])
+    );
 }
 
 #[tokio::test]
@@ -188,13 +191,19 @@ async fn the_ledger_refuses_what_it_must_not_hold() {
     let [guest, host, _] = till.people().await;
     let payment = given(&till, &guest, json!({"amount": 1000, "recipientUserId": host.id})).await;
     let store = &till.api.store;
-    let payment_id = format!("(select id from payments where payer_user_id = (select id from users where email = '{}'))", guest.email);
+    let payment_id = format!(
+        "(select id from payments where payer_user_id = (select id from users where email = '{}'))",
+        guest.email
+    );
     for (statement, reason) in [
         ("update ledger_entries set amount_minor = 1", "append-only"),
         ("delete from ledger_entries", "append-only"),
         ("truncate ledger_entries", "append-only"),
         ("delete from ledger_transactions", "append-only"),
-        ("insert into ledger_entries select transaction_id, 'platform', null, 5 from ledger_entries limit 1", "sum to zero"),
+        (
+            "insert into ledger_entries select transaction_id, 'platform', null, 5 from ledger_entries limit 1",
+            "sum to zero",
+        ),
         (
             &format!("insert into ledger_transactions select gen_random_uuid(), {payment_id}, 'refund', 'usd', now()"),
             "sum to zero",

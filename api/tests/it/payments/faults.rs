@@ -9,11 +9,10 @@ use crate::scene::text;
 
 /// Everything that can happen to a request; the last takes longer than it is waited for.
 fn troubles() -> Vec<Value> {
-    let mut troubles: Vec<_> =
-        ["error_before", "error_after", "rate_limit", "reset_before", "reset_after", "truncate"]
-            .into_iter()
-            .map(|effect| json!({"effect": effect}))
-            .collect();
+    let mut troubles: Vec<_> = ["error_before", "error_after", "rate_limit", "reset_before", "reset_after", "truncate"]
+        .into_iter()
+        .map(|effect| json!({"effect": effect}))
+        .collect();
     troubles.push(json!({"effect": "delay", "delay_ms": 9000}));
     troubles
 }
@@ -91,7 +90,8 @@ async fn capture_and_refund_happen_once_whatever_goes_wrong() {
         }
         assert_eq!(guest.payment(&payment).await["amount_refunded"], 50, "{trouble}");
         assert_eq!(till.money().await, [[0, 200, 50, 1]], "{trouble}");
-        let keys: Vec<_> = till.seen("POST", "/capture").await.iter().map(|seen| text(&seen["idempotency_key"])).collect();
+        let keys: Vec<_> =
+            till.seen("POST", "/capture").await.iter().map(|seen| text(&seen["idempotency_key"])).collect();
         let keys: std::collections::BTreeSet<_> = keys.into_iter().collect();
         assert_eq!(keys.len(), if trouble["effect"] == "error_before" { 2 } else { 1 }, "{trouble}");
     }

@@ -7,11 +7,7 @@ mod webhooks;
 
 use std::time::Duration;
 
-use humanchat_domain::{
-    clock::Clock,
-    event::Channel,
-    testing::TestDatabase,
-};
+use humanchat_domain::{clock::Clock, event::Channel, testing::TestDatabase};
 use humanchat_stripe::{Options, Running};
 use humanchat_worker::testing::{Outcome, drain};
 use reqwest::Method;
@@ -82,7 +78,8 @@ impl Till {
     pub async fn money(&self) -> Vec<[i64; 4]> {
         let state = self.state().await;
         let intents = state["intents"].as_array().unwrap();
-        let money = |intent: &Value| ["held", "captured", "refunded", "captures"].map(|name| intent[name].as_i64().unwrap());
+        let money =
+            |intent: &Value| ["held", "captured", "refunded", "captures"].map(|name| intent[name].as_i64().unwrap());
         intents.iter().map(money).collect()
     }
 
@@ -121,10 +118,8 @@ impl Till {
 
     /// Waits until what the provider tells has come.
     pub async fn hear(&self) {
-        eventually("all webhooks to come", async || {
-            (self.state().await["webhooks"]["waiting"] == 0).then_some(())
-        })
-        .await;
+        eventually("all webhooks to come", async || (self.state().await["webhooks"]["waiting"] == 0).then_some(()))
+            .await;
     }
 
     /// Hears and works until nothing more happens, however often it takes.

@@ -29,7 +29,8 @@ async fn what_was_talked_is_taken_and_the_rest_let_go() {
     let taken = guest.payment(&payment).await;
     assert_eq!((&taken["status"], &taken["amount_captured"]), (&json!("captured"), &json!(300)));
     assert_eq!(till.money().await, [[0, 300, 0, 1]]);
-    let expected = [("provider", 300), ("platform", -30), ("payee", -270)].map(|(name, amount)| (name.to_owned(), amount));
+    let expected =
+        [("provider", 300), ("platform", -30), ("payee", -270)].map(|(name, amount)| (name.to_owned(), amount));
     assert_eq!(booked(&till.api.store, id(&text(&payment["id"]))).await, expected);
     for person in [&guest, &host] {
         assert_eq!(person.told_of_payments().await, ["requires_payment", "authorized", "capturing", "captured"]);
@@ -64,7 +65,12 @@ async fn each_side_does_its_part_and_others_see_nothing() {
     for action in ["capture", "cancel"] {
         guest.pay_session(&session, action).await.refused(403, "forbidden");
     }
-    for body in [json!({}), json!({"sessionId": session}), json!({"sessionId": session, "action": "steal"}), json!({"sessionId": session, "action": "create", "amount": 1})] {
+    for body in [
+        json!({}),
+        json!({"sessionId": session}),
+        json!({"sessionId": session, "action": "steal"}),
+        json!({"sessionId": session, "action": "create", "amount": 1}),
+    ] {
         guest.post("/api/payments/session", body).await.refused(422, "validation_failed");
     }
     host.pay_session(&session, "cancel").await.ok(202);
@@ -128,7 +134,8 @@ async fn capture_cancel_and_refund_at_once_end_in_one_state_that_adds_up() {
         let ours = [now["amount_captured"].as_i64().unwrap(), now["amount_refunded"].as_i64().unwrap()];
         assert_eq!((money[0][0], [money[0][1], money[0][2]]), (0, ours), "{now}");
         assert!(["captured", "voided"].contains(&text(&now["status"]).as_str()), "{now}");
-        let booked: i64 = booked(&till.api.store, id(&text(&payment["id"]))).await.iter().map(|(_, amount)| amount).sum();
+        let booked: i64 =
+            booked(&till.api.store, id(&text(&payment["id"]))).await.iter().map(|(_, amount)| amount).sum();
         assert_eq!(booked, 0);
     }
 }
@@ -192,7 +199,10 @@ async fn a_paid_booking_is_sure_once_it_is_authorised() {
     let from = (till.api.store.clock().now() + chrono::TimeDelta::days(2)).format("%Y-%m-%dT12:00:00Z").to_string();
     let body = json!({"hostUserId": host.id, "startTime": from, "durationMinutes": 30, "price": 30});
     let booked = guest.post("/api/sessions", body).await.ok(201);
-    assert_eq!((&booked["payment"]["status"], &booked["payment"]["amount"]), (&json!("requires_payment"), &json!(3000)));
+    assert_eq!(
+        (&booked["payment"]["status"], &booked["payment"]["amount"]),
+        (&json!("requires_payment"), &json!(3000))
+    );
     assert!(booked["session"]["hold_expires_at"].is_string());
     let session = text(&booked["session"]["id"]);
     let opened = guest.pay_session(&session, "create").await.ok(201);

@@ -44,7 +44,8 @@ fn event(id: &str, kind: &str, object: Value) -> Value {
 #[tokio::test]
 async fn what_is_not_proven_is_refused_and_leaves_nothing() {
     let till = till().await;
-    let body = event("evt_1", "payment_intent.succeeded", json!({"id": "pi_1", "object": "payment_intent"})).to_string();
+    let body =
+        event("evt_1", "payment_intent.succeeded", json!({"id": "pi_1", "object": "payment_intent"})).to_string();
     let now = till.api.store.clock().now().timestamp();
     for signature in [
         None,
@@ -57,7 +58,15 @@ async fn what_is_not_proven_is_refused_and_leaves_nothing() {
     ] {
         till.tell(&body, signature.as_deref()).await.refused(400, "malformed_request");
     }
-    for odd in ["", "{", "null", "[]", r#"{"id": 1}"#, r#"{"id": "", "type": "x", "created": 1, "data": {"object": {}}}"#, "\u{0}"] {
+    for odd in [
+        "",
+        "{",
+        "null",
+        "[]",
+        r#"{"id": 1}"#,
+        r#"{"id": "", "type": "x", "created": 1, "data": {"object": {}}}"#,
+        "\u{0}",
+    ] {
         till.tell(odd, Some(&signed(odd, SECRET, now))).await.refused(400, "malformed_request");
     }
     let large = format!("{{\"x\": \"{}\"}}", "x".repeat(1024 * 1024));

@@ -188,12 +188,33 @@ async fn http_2_is_served_to_who_begins_with_it() {
     api.send(ask(Method::PATCH, "/api/users/me").json(&json!({"bio": "by HTTP/2"}))).await.ok(200);
     assert_eq!(casey.bio().await, "by HTTP/2");
     api.send(ask(Method::PATCH, "/api/users/me").json(&json!({"bio": 2}))).await.refused(422, "validation_failed");
-    let large = ask(Method::GET, "/health/live").header("x", "y".repeat(40_000)).send().await.unwrap();
-    assert_eq!(large.status(), 431);
     // The connection goes on.
     ask(Method::GET, "/health/live").timeout(Duration::from_secs(5)).send().await.unwrap();
     let mut wire = Wire::open(&api).await;
     wire.write(format!("{LIVE}PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").as_bytes()).await;
     wire.next().await.ok(200);
     wire.next().await.refused(400, "malformed_request");
+}
+
+#[tokio::test]
+async fn http_2_heads_are_bounded_too() {
+    let api = api().await;
+    let client = Client::builder().http2_prior_knowledge().timeout(PATIENCE).build().unwrap();
+    let ask = |path: &str| client.get(api.url(path)).header("x-request-id", "mine");
+    let many = (0..101).fold(ask("/health/live"), |request, number| request.header(format!("x-{number}"), "y"));
+    for (request, status, code) in [
+        (ask("/health/live").header("x", "y".repeat(40_000)), 431, "headers_too_large"),
+        (many, 431, "headers_too_large"),
+        (ask(&format!("/health/live?{}", "x".repeat(40_000))), 414, "uri_too_long"),
+    ] {
+        let answer = api.send(request).await;
+        answer.refused(status, code);
+        assert_eq!(answer.headers["x-request-id"], "mine");
+    }
+    // Beyond that the library answers.
+    let huge = ask("/health/live").header("x", "y".repeat(70_000)).send().await.unwrap();
+    assert_eq!(huge.status(), 431);
+    // The connection goes on, and what is just small enough is let in.
+    let large = ask("/health/live").header("x", "y".repeat(32_000));
+    api.send(large).await.ok(200);
 }

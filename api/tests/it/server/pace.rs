@@ -163,6 +163,33 @@ async fn a_client_that_does_not_read_is_dropped() {
     assert_about(began.elapsed(), HURRIED.write);
 }
 
+#[tokio::test]
+async fn http_2_without_a_window_is_closed_too() {
+    // SETTINGS that give streams no window, and a request for some 100 KiB: its method, scheme, path and host.
+    const SETTINGS: &[u8] = b"\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0";
+    const HEADERS: &[u8] = b"\0\0\x14\x01\x05\0\0\0\x01\x82\x86\x04\x0d/openapi.yaml\x01\x01a";
+    let api = bounded(HURRIED, Caps::default(), &[]).await;
+    let mut wire = Wire::open(&api).await;
+    wire.write(&[b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", SETTINGS, HEADERS].concat()).await;
+    let began = Instant::now();
+    let read = wire.rest().await;
+    assert_about(began.elapsed(), HURRIED.keep_alive);
+    // The head of the answer came, and nothing of its body.
+    let frames = frames(&read);
+    assert!(frames.contains(&(1, 1)) && !frames.iter().any(|(kind, _)| *kind == 0), "{frames:?}");
+}
+
+/// The frames of HTTP/2: type and stream of each.
+fn frames(mut bytes: &[u8]) -> Vec<(u8, u8)> {
+    let mut frames = Vec::new();
+    while let [a, b, c, kind, _, _, _, _, stream, rest @ ..] = bytes {
+        frames.push((*kind, *stream));
+        let length = u32::from_be_bytes([0, *a, *b, *c]) as usize;
+        bytes = rest.get(length..).unwrap_or_default();
+    }
+    frames
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_reads_slowly_gets_everything() {
     // The system asks for more only when a good part of what it holds, some megabytes at most, has been taken.

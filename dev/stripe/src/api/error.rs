@@ -77,9 +77,9 @@ impl ApiError {
         Self::invalid_as("parameter_unknown", param, &format!("Received unknown parameter: {param}"))
     }
 
-    /// A property that isn't the id of an object can't be expanded.
+    /// A property that isn't the id of an object can't be expanded. This is found out when all is done.
     pub(crate) fn not_expandable(path: &str) -> Self {
-        Self::request(None, &format!("This property cannot be expanded ({path})."))
+        Self::request(None, &format!("This property cannot be expanded ({path}).")).remembered()
     }
 
     /// The object in the address doesn't exist.
@@ -117,7 +117,7 @@ impl ApiError {
     /// The card was declined.
     pub(crate) fn card(decline: &Decline, charge: Option<&str>, kind: &str, intent: Value) -> Self {
         let mut error = Self::new(402, "card_error", Some(decline.code), decline.message).with(kind, intent);
-        if let Some(code) = decline.decline_code {
+        if let Some(code) = decline.reason {
             error = error.with("decline_code", code);
         }
         if let Some(charge) = charge {
@@ -186,7 +186,8 @@ impl ApiError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Decline {
     pub(crate) code: &'static str,
-    pub(crate) decline_code: Option<&'static str>,
+    /// Stripe's `decline_code`.
+    pub(crate) reason: Option<&'static str>,
     pub(crate) message: &'static str,
 }
 
@@ -200,7 +201,7 @@ impl Decline {
             "doc_url": format!("https://docs.stripe.com/error-codes#{}", self.code.replace('_', "-")),
             "payment_method": payment_method,
         });
-        if let Some(code) = self.decline_code {
+        if let Some(code) = self.reason {
             error["decline_code"] = code.into();
         }
         if let Some(charge) = charge {

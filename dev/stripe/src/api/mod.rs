@@ -5,6 +5,8 @@ pub(crate) mod faults;
 pub(crate) mod idempotency;
 pub(crate) mod params;
 mod routes;
+#[cfg(test)]
+mod tests;
 
 use serde_json::Value;
 

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 
 use crate::api::faults::Rule;
 use crate::outbox::{Endpoint, Knobs};
-use crate::simulator::Shared;
+use crate::simulator::{Shared, Simulator};
 
 pub(crate) fn router() -> Router<Arc<Shared>> {
     Router::new()
@@ -83,6 +83,6 @@ async fn advance(State(shared): State<Arc<Shared>>, Json(body): Json<Advance>) -
 }
 
 async fn reset(State(shared): State<Arc<Shared>>) -> StatusCode {
-    shared.with(|simulator| simulator.reset());
+    shared.with(Simulator::reset);
     StatusCode::NO_CONTENT
 }

@@ -70,7 +70,7 @@ pub(crate) async fn index(State(shared): State<Arc<Shared>>) -> Html<String> {
 
 /// `GET /checkout/{id}`
 pub(crate) async fn checkout(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Response {
-    shared.with(|simulator| checkout_page(&simulator.world, &id, Ok(())))
+    shared.with(|simulator| checkout_page(&simulator.world, &id, &Ok(())))
 }
 
 /// `POST /checkout/{id}`
@@ -87,7 +87,7 @@ pub(crate) async fn answer_checkout(
             Action::Authenticate => world.answer_checkout_challenge(&id, true),
             Action::Refuse => world.answer_checkout_challenge(&id, false),
         };
-        checkout_page(world, &id, outcome)
+        checkout_page(world, &id, &outcome)
     })
 }
 
@@ -96,18 +96,18 @@ fn leave_checkout(world: &World, id: &str) -> Response {
     match world.checkouts.get(id) {
         Some(session) => match &session.cancel_url {
             Some(url) => Redirect::to(url).into_response(),
-            None => checkout_page(world, id, Ok(())),
+            None => checkout_page(world, id, &Ok(())),
         },
         None => missing(),
     }
 }
 
-fn checkout_page(world: &World, id: &str, outcome: Outcome) -> Response {
+fn checkout_page(world: &World, id: &str, outcome: &Outcome) -> Response {
     let Some(session) = world.checkouts.get(id) else { return missing() };
     let title = session.items.iter().map(|item| item.name.as_str()).collect::<Vec<_>>().join(", ");
     match session.status {
         "complete" => Redirect::to(&session.success_url()).into_response(),
-        "expired" => page(StatusCode::OK, "This page has expired", &title, Ok(()), &[]),
+        "expired" => page(StatusCode::OK, "This page has expired", &title, &Ok(()), &[]),
         _ => {
             let intent = session.intent.as_deref().and_then(|intent| world.intents.get(intent));
             let asked = intent.is_some_and(|intent| intent.status == Status::RequiresAction);
@@ -124,7 +124,7 @@ pub(crate) async fn card(
     Query(back): Query<Back>,
 ) -> Response {
     shared.with(|simulator| match Target::of(&simulator.world, &secret) {
-        Some(target) => target.page(&simulator.world, back, Ok(())),
+        Some(target) => target.page(&simulator.world, back, &Ok(())),
         None => missing(),
     })
 }
@@ -140,7 +140,7 @@ pub(crate) async fn answer_card(
         let world = &mut simulator.world;
         let Some(target) = Target::of(world, &secret) else { return missing() };
         let outcome = target.answer(world, &answer);
-        target.page(world, back, outcome)
+        target.page(world, back, &outcome)
     })
 }
 
@@ -161,19 +161,28 @@ impl Target {
     }
 
     fn answer(&self, world: &mut World, answer: &Answer) -> Outcome {
+        let outcome = self.act(world, answer);
+        // The intent may be that of a Checkout session, whose bank asked on this page.
+        if let Self::Payment(id) = self
+            && let Some(session) = world.checkout_of(id).map(|session| session.id.clone())
+        {
+            world.complete_checkout(&session)?;
+        }
+        outcome
+    }
+
+    fn act(&self, world: &mut World, answer: &Answer) -> Outcome {
         let passed = answer.action == Action::Authenticate;
-        match (self, answer.action) {
+        match answer.action {
             // Leaving the form changes nothing.
-            (_, Action::Cancel) => Ok(()),
-            (Self::Payment(id), Action::Authenticate | Action::Refuse) => {
-                let outcome = world.answer_challenge(id, passed);
-                let session = world.checkout_of(id).map(|session| session.id.clone());
-                session.map_or(Ok(()), |session| world.complete_checkout(&session)).and(outcome)
-            }
-            (Self::Setup(id), Action::Authenticate | Action::Refuse) => world.answer_setup_challenge(id, passed),
-            (target, Action::Pay | Action::Decline) => {
+            Action::Cancel => Ok(()),
+            Action::Authenticate | Action::Refuse => match self {
+                Self::Payment(id) => world.answer_challenge(id, passed),
+                Self::Setup(id) => world.answer_setup_challenge(id, passed),
+            },
+            Action::Pay | Action::Decline => {
                 let method = Some(world.add_method(answer.card()?));
-                match target {
+                match self {
                     Self::Payment(id) => world.confirm_with(id, method, None, false),
                     Self::Setup(id) => world.confirm_setup_with(id, method, None),
                 }
@@ -181,7 +190,7 @@ impl Target {
         }
     }
 
-    fn page(&self, world: &World, back: Back, outcome: Outcome) -> Response {
+    fn page(&self, world: &World, back: Back, outcome: &Outcome) -> Response {
         let (title, status, return_url) = match self {
             Self::Payment(id) => {
                 let Some(intent) = world.intents.get(id) else { return missing() };
@@ -210,7 +219,7 @@ impl Target {
 /// `GET /connect/{account}`
 pub(crate) async fn onboarding(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Response {
     shared.with(|simulator| match simulator.world.accounts.get(&id) {
-        Some(_) => page(StatusCode::OK, "Get paid", "Stripe would ask who you are now.", Ok(()), Choice::ONBOARD),
+        Some(_) => page(StatusCode::OK, "Get paid", "Stripe would ask who you are now.", &Ok(()), Choice::ONBOARD),
         None => missing(),
     })
 }
@@ -226,16 +235,16 @@ pub(crate) async fn onboard(
     }
     match back.return_url {
         Some(url) => Redirect::to(&url).into_response(),
-        None => page(StatusCode::OK, "Get paid", "Done.", Ok(()), &[]),
+        None => page(StatusCode::OK, "Get paid", "Done.", &Ok(()), &[]),
     }
 }
 
 fn missing() -> Response {
-    page(StatusCode::NOT_FOUND, "Nothing here", "Nothing is to be paid at this address.", Ok(()), &[])
+    page(StatusCode::NOT_FOUND, "Nothing here", "Nothing is to be paid at this address.", &Ok(()), &[])
 }
 
-fn page(status: StatusCode, title: &str, text: &str, outcome: Outcome, choices: &[Choice]) -> Response {
-    let (status, problem) = match &outcome {
+fn page(status: StatusCode, title: &str, text: &str, outcome: &Outcome, choices: &[Choice]) -> Response {
+    let (status, problem) = match outcome {
         Ok(()) => (status, None),
         // What is refused for its state or parameters is no page to go on from.
         Err(error) => (StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST), Some(error.message())),

@@ -162,14 +162,12 @@ fn truncated(mut response: Response, body: &Bytes) -> Response {
     response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
     let half = body.slice(..body.len() / 2);
     let parts = stream::unfold(Some(half), |half| async move {
-        match half {
-            Some(half) => Some((Ok(half), None)),
-            None => {
-                // Lets the first half out before the error ends the connection.
-                tokio::task::yield_now().await;
-                Some((Err(std::io::Error::from(std::io::ErrorKind::ConnectionAborted)), None))
-            }
+        if let Some(half) = half {
+            return Some((Ok(half), None));
         }
+        // Lets the first half out before the error ends the connection.
+        tokio::task::yield_now().await;
+        Some((Err(std::io::Error::from(std::io::ErrorKind::ConnectionAborted)), None))
     });
     *response.body_mut() = Body::from_stream(parts);
     response

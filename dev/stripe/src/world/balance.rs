@@ -18,6 +18,13 @@ pub(crate) struct BalanceTransaction {
     source: String,
 }
 
+#[cfg(test)]
+impl BalanceTransaction {
+    pub(crate) fn amount(&self) -> i64 {
+        self.amount
+    }
+}
+
 impl Row for BalanceTransaction {
     const KIND: &'static str = "balance transaction";
 

@@ -53,12 +53,12 @@ const fn card(number: &'static str, token: &'static str, brand: &'static str, be
     Card { number, token, brand, behaviour }
 }
 
-const fn declined(decline_code: &'static str, message: &'static str) -> Decline {
-    Decline { code: "card_declined", decline_code: Some(decline_code), message }
+const fn declined(reason: &'static str, message: &'static str) -> Decline {
+    Decline { code: "card_declined", reason: Some(reason), message }
 }
 
 const fn wrong(code: &'static str, message: &'static str) -> Decline {
-    Decline { code, decline_code: None, message }
+    Decline { code, reason: None, message }
 }
 
 const GENERIC: Decline = declined("generic_decline", "Your card was declined.");
@@ -66,14 +66,14 @@ const GENERIC: Decline = declined("generic_decline", "Your card was declined.");
 /// An off-session payment by a card whose customer must be asked.
 pub(crate) const AUTHENTICATION_REQUIRED: Decline = Decline {
     code: "authentication_required",
-    decline_code: Some("authentication_required"),
+    reason: Some("authentication_required"),
     message: "Your card was declined. This transaction requires authentication.",
 };
 
 /// A customer who couldn't show who they are.
 pub(crate) const AUTHENTICATION_FAILED: Decline = Decline {
     code: "payment_intent_authentication_failure",
-    decline_code: None,
+    reason: None,
     message: "The provided PaymentMethod has failed authentication. You can provide payment_method_data or a new \
               PaymentMethod to attempt to fulfill this PaymentIntent again.",
 };

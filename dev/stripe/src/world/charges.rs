@@ -57,7 +57,7 @@ impl Charge {
             }),
             Some(decline) => json!({
                 "advice_code": null, "network_advice_code": null, "network_decline_code": null,
-                "network_status": "declined_by_network", "reason": decline.decline_code, "risk_level": "normal",
+                "network_status": "declined_by_network", "reason": decline.reason, "risk_level": "normal",
                 "risk_score": 7, "seller_message": "The bank did not return any further details with this decline.",
                 "type": "issuer_declined",
             }),

@@ -4,10 +4,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::World;
-use super::money::Currency;
 use super::table::Row;
+use super::wish::{Wish, take_method_types};
 use crate::api::error::{ApiError, Decline};
-use crate::api::params::{Metadata, Params, merge_metadata};
+use crate::api::params::{Params, merge_metadata};
 
 /// Where an intent stands: <https://docs.stripe.com/payments/paymentintents/lifecycle>.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -52,34 +52,6 @@ pub(crate) struct PaymentIntent {
     pub(crate) next_action: Option<Value>,
     pub(crate) return_url: Option<String>,
 }
-
-/// What the merchant asked for.
-#[derive(Debug, Clone)]
-pub(crate) struct Wish {
-    pub(crate) amount: i64,
-    pub(crate) currency: Currency,
-    pub(crate) capture_method: &'static str,
-    pub(crate) customer: Option<String>,
-    pub(crate) setup_future_usage: Option<&'static str>,
-    pub(crate) more: More,
-}
-
-/// What Checkout can ask for as well.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct More {
-    pub(crate) description: Option<String>,
-    pub(crate) receipt_email: Option<String>,
-    pub(crate) transfer_group: Option<String>,
-    /// The connected account that gets the money, and how much of it, if not all.
-    pub(crate) transfer_data: Option<(String, Option<i64>)>,
-    pub(crate) application_fee_amount: Option<i64>,
-    pub(crate) metadata: Metadata,
-}
-
-/// When money is taken.
-pub(crate) const CAPTURE_METHODS: &[&str] = &["automatic", "automatic_async", "manual"];
-
-const FUTURE_USAGES: &[&str] = &["off_session", "on_session"];
 
 impl Row for PaymentIntent {
     const KIND: &'static str = "payment_intent";
@@ -148,17 +120,7 @@ impl Row for PaymentIntent {
 impl World {
     /// `POST /v1/payment_intents`
     pub(crate) fn create_intent(&mut self, params: &mut Params) -> Result<Value, ApiError> {
-        let amount = params.needed_integer("amount")?;
-        let currency = Currency::take(params)?;
-        currency.check(amount)?;
-        let wish = Wish {
-            amount,
-            currency,
-            capture_method: params.word("capture_method", CAPTURE_METHODS)?.unwrap_or("automatic_async"),
-            customer: self.customers.named(params, "customer")?,
-            setup_future_usage: params.word("setup_future_usage", FUTURE_USAGES)?,
-            more: self.take_more(params, amount)?,
-        };
+        let wish = self.take_wish(params)?;
         take_method_types(params)?;
         let confirm = params.boolean("confirm")?.unwrap_or(false);
         let off_session = params.boolean("off_session")?.unwrap_or(false);
@@ -206,38 +168,6 @@ impl World {
         id
     }
 
-    /// The parameters that `payment_intent_data` of Checkout has too.
-    pub(crate) fn take_more(&self, params: &mut Params, amount: i64) -> Result<More, ApiError> {
-        let application_fee_amount = params.integer("application_fee_amount")?;
-        if application_fee_amount.is_some_and(|fee| !(0..=amount).contains(&fee)) {
-            let message = "Fees must be no greater than the amount of the charge, and not negative.";
-            return Err(ApiError::invalid("application_fee_amount", message));
-        }
-        let transfer_data = match params.nested("transfer_data")? {
-            None => None,
-            Some(mut data) => {
-                let destination = self.accounts.named(&mut data, "destination")?;
-                let destination = destination.ok_or_else(|| ApiError::missing("transfer_data[destination]"))?;
-                let part = data.integer("amount")?;
-                data.finish()?;
-                if part.is_some_and(|part| !(1..=amount).contains(&part)) {
-                    let message = "You cannot transfer more than the amount of the charge.";
-                    return Err(ApiError::invalid("transfer_data[amount]", message));
-                }
-                Some((destination, part))
-            }
-        };
-        params.ignore(&["statement_descriptor", "statement_descriptor_suffix", "on_behalf_of"]);
-        Ok(More {
-            description: params.text("description")?,
-            receipt_email: params.text("receipt_email")?,
-            transfer_group: params.text("transfer_group")?,
-            transfer_data,
-            application_fee_amount,
-            metadata: params.metadata()?,
-        })
-    }
-
     /// `POST /v1/payment_intents/{id}`
     pub(crate) fn update_intent(&mut self, id: &str, params: &mut Params) -> Result<Value, ApiError> {
         let intent = self.intents.find(id)?;
@@ -265,6 +195,7 @@ impl World {
         if method.is_some() {
             intent.method = method;
             intent.status = Status::RequiresConfirmation;
+            intent.next_action = None;
         }
         Ok(intent.json())
     }
@@ -292,18 +223,4 @@ impl World {
             }
         }
     }
-}
-
-/// Accepts every way of asking for cards.
-pub(crate) fn take_method_types(params: &mut Params) -> Result<(), ApiError> {
-    if let Some(mut automatic) = params.nested("automatic_payment_methods")? {
-        automatic.boolean("enabled")?.ok_or_else(|| ApiError::missing("automatic_payment_methods[enabled]"))?;
-        automatic.word("allow_redirects", &["always", "never"])?;
-        automatic.finish()?;
-    }
-    if params.texts("payment_method_types")?.iter().any(|kind| kind != "card") {
-        return Err(ApiError::invalid("payment_method_types", "The simulator knows no payment method type but card."));
-    }
-    params.ignore(&["payment_method_options"]);
-    Ok(())
 }

@@ -19,6 +19,7 @@ pub(crate) mod setups;
 pub(crate) mod table;
 pub(crate) mod totals;
 pub(crate) mod transfers;
+pub(crate) mod wish;
 
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -95,8 +96,11 @@ impl World {
 
     /// Moves the clock and does what has become due: holds and Checkout sessions expire, refunds settle.
     pub(crate) fn tick(&mut self, now: i64) {
-        self.now = now;
         self.cause = Cause::default();
+        if now == self.now {
+            return;
+        }
+        self.now = now;
         self.expire_holds();
         self.expire_checkouts();
         self.settle_refunds();

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::World;
 use super::cards::{AUTHENTICATION_FAILED, Behaviour};
-use super::intents::take_method_types;
 use super::table::Row;
+use super::wish::{FUTURE_USAGES, take_method_types};
 use crate::api::error::{ApiError, Decline};
 use crate::api::params::{Metadata, Params};
 
@@ -74,7 +74,7 @@ impl World {
     /// `POST /v1/setup_intents`
     pub(crate) fn create_setup(&mut self, params: &mut Params) -> Result<Value, ApiError> {
         let customer = self.customers.named(params, "customer")?;
-        let usage = params.word("usage", &["off_session", "on_session"])?.unwrap_or("off_session");
+        let usage = params.word("usage", FUTURE_USAGES)?.unwrap_or("off_session");
         take_method_types(params)?;
         let description = params.text("description")?;
         let return_url = params.text("return_url")?;

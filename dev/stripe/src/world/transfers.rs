@@ -17,7 +17,7 @@ pub(crate) struct Transfer {
     currency: Currency,
     destination: String,
     source_transaction: Option<String>,
-    transfer_group: Option<String>,
+    group: Option<String>,
     description: Option<String>,
     balance_transaction: String,
     pub(crate) reversals: Vec<Reversal>,
@@ -92,7 +92,7 @@ impl Row for Transfer {
             "reversed": self.reversed() == self.amount,
             "source_transaction": self.source_transaction,
             "source_type": "card",
-            "transfer_group": self.transfer_group,
+            "transfer_group": self.group,
         })
     }
 }
@@ -112,7 +112,7 @@ impl World {
         let destination =
             self.accounts.named(params, "destination")?.ok_or_else(|| ApiError::missing("destination"))?;
         let source_transaction = self.charges.named(params, "source_transaction")?;
-        let transfer_group = params.text("transfer_group")?;
+        let group = params.text("transfer_group")?;
         let description = params.text("description")?;
         let metadata = params.metadata()?;
         params.ignore(&["source_type"]);
@@ -142,7 +142,7 @@ impl World {
             currency,
             destination,
             source_transaction,
-            transfer_group,
+            group,
             description,
             balance_transaction,
             reversals: Vec::new(),
@@ -160,7 +160,7 @@ impl World {
         let Some((destination, part)) = taken.transfer_data.clone() else { return Ok(()) };
         let fee = taken.application_fee_amount.unwrap_or(0);
         let amount = part.unwrap_or(taken.amount_captured - fee).clamp(0, taken.amount_captured);
-        let (currency, transfer_group) = (taken.currency, taken.transfer_group.clone());
+        let (currency, group) = (taken.currency, taken.transfer_group.clone());
         let id = self.id("tr");
         let balance_transaction = self.book("transfer", -amount, currency, &id);
         self.transfers.insert(Transfer {
@@ -170,7 +170,7 @@ impl World {
             currency,
             destination,
             source_transaction: Some(charge.to_owned()),
-            transfer_group,
+            group,
             description: None,
             balance_transaction,
             reversals: Vec::new(),
@@ -221,7 +221,7 @@ impl World {
         let group = params.text("transfer_group")?;
         self.transfers.page("/v1/transfers", params, |transfer| {
             destination.as_ref().is_none_or(|destination| transfer.destination == *destination)
-                && (group.is_none() || transfer.transfer_group == group)
+                && (group.is_none() || transfer.group == group)
         })
     }
 
