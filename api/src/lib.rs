@@ -32,6 +32,7 @@ mod invites;
 mod metrics;
 mod notifications;
 mod pages;
+mod payments;
 mod realtime;
 mod requests;
 mod sam;
@@ -106,6 +107,7 @@ fn features() -> OpenApiRouter<App> {
         .merge(availability::routes())
         .merge(sessions::routes())
         .merge(sam::routes())
+        .merge(payments::routes())
         .merge(notifications::routes())
         .merge(admin::routes())
 }

@@ -116,6 +116,14 @@ pub struct Settings {
     pub smtp_url: Option<SecretString>,
     /// `MAIL_FROM` (default `HumanChat <noreply@localhost>`).
     pub mail_from: String,
+    /// `STRIPE_SECRET_KEY`; without it nothing can be paid.
+    pub stripe_secret_key: Option<SecretString>,
+    /// `STRIPE_WEBHOOK_SECRET`: one or, while they are changed, several, comma-separated.
+    pub stripe_webhook_secrets: Vec<SecretString>,
+    /// `STRIPE_API_BASE`: scheme, host and port (default `https://api.stripe.com`).
+    pub stripe_api_base: Url,
+    /// `PLATFORM_FEE_PERCENT`: of what paid hosts earn (default 10).
+    pub platform_fee_percent: u32,
     /// `INVITE_TTL_ONLINE_SECS` (default 300).
     pub invite_ttl_online: Duration,
     /// `INVITE_TTL_OFFLINE_SECS` (default 86400).
@@ -197,6 +205,11 @@ impl Settings {
             },
             smtp_url: smtp_url.map(Into::into),
             mail_from,
+            stripe_secret_key: env.optional("STRIPE_SECRET_KEY").map(Into::into),
+            stripe_webhook_secrets: env
+                .list("STRIPE_WEBHOOK_SECRET", |secret| Ok(SecretString::from(secret.to_owned())))?,
+            stripe_api_base: stripe_api_base(&env)?,
+            platform_fee_percent: env.in_range("PLATFORM_FEE_PERCENT", 10, 0, 100)?,
             invite_ttl_online: Duration::from_secs(env.in_range("INVITE_TTL_ONLINE_SECS", 300, 1, 86_400)?.into()),
             invite_ttl_offline: Duration::from_secs(
                 env.in_range("INVITE_TTL_OFFLINE_SECS", 86_400, 1, 2_592_000)?.into(),
@@ -275,6 +288,17 @@ fn gemini(env: &Env<'_>) -> Result<Option<GeminiSettings>, SettingError> {
     Ok(key.map(settings))
 }
 
+fn stripe_api_base(env: &Env<'_>) -> Result<Url, SettingError> {
+    const NAME: &str = "STRIPE_API_BASE";
+    let base = env.optional(NAME).unwrap_or_else(|| "https://api.stripe.com".to_owned());
+    let url = check_url(NAME, &base, &["http", "https"])?;
+    if url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty() {
+        Ok(url)
+    } else {
+        Err(wrong(NAME, "must be scheme, host and port alone"))
+    }
+}
+
 struct Env<'a>(&'a dyn Fn(&str) -> Option<String>);
 
 impl Env<'_> {
@@ -338,6 +362,8 @@ mod tests {
         assert_eq!((gemini.model.as_str(), gemini.timeout), ("gemini-flash-latest", Duration::from_secs(10)));
         assert_eq!(settings.sam.wait, Duration::from_secs(12));
         assert_eq!((settings.database_pool, settings.max_requests), (16, 512));
+        assert_eq!(settings.stripe_api_base.as_str(), "https://api.stripe.com/");
+        assert_eq!((settings.stripe_webhook_secrets.len(), settings.platform_fee_percent), (0, 10));
         let limits = settings.rate_limits;
         assert_eq!(
             [limits.anonymous, limits.user, limits.staff].map(|limit| limit.map(NonZeroU32::get)),
@@ -393,6 +419,9 @@ mod tests {
             ("TRUSTED_PROXIES", "10.0.0.1, proxy.example"),
             ("RATE_LIMIT_ANON", "-1"),
             ("RATE_LIMIT_USER", "many"),
+            ("STRIPE_API_BASE", "https://api.stripe.com/v1"),
+            ("STRIPE_API_BASE", "api.stripe.com"),
+            ("PLATFORM_FEE_PERCENT", "101"),
             ("MAX_CONNECTIONS", "many"),
             ("MAX_CONNECTIONS_PER_IP", "-1"),
             ("MAX_REQUESTS", "1.5"),

@@ -95,6 +95,15 @@ pub enum Refusal {
     /// Something this needs is not there now.
     #[error("{0}")]
     Unavailable(&'static str),
+    /// A provider said no, or answered nonsense.
+    #[error("{0}")]
+    UpstreamFailed(&'static str),
+    /// A provider did not say in time what it did; asking again brings its answer.
+    #[error("{0}")]
+    UpstreamTimeout(&'static str),
+    /// Bytes that are not what they claim to be.
+    #[error("{0}")]
+    Malformed(&'static str),
 }
 
 impl Refusal {

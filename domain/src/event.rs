@@ -12,6 +12,7 @@ use crate::{
     id::{ConversationId, NotificationId, RunId, UserId},
     invites::Invite,
     notifications::Notification,
+    payments::Payment,
     requests::Request,
     sessions::Session,
     users::Status,
@@ -138,6 +139,12 @@ pub enum Event {
     SessionUpdated {
         /// The session as it is now.
         session: Session,
+    },
+    /// A payment changed.
+    #[serde(rename = "payment.updated")]
+    PaymentUpdated {
+        /// The payment as it is now.
+        payment: Payment,
     },
     /// A session begins soon.
     #[serde(rename = "session.reminder", rename_all = "camelCase")]

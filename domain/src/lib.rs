@@ -37,6 +37,7 @@ pub mod maintenance;
 pub mod money;
 pub mod notifications;
 pub mod nudge;
+pub mod payments;
 mod queries;
 pub mod queue;
 pub mod rate_limits;
@@ -72,6 +73,7 @@ pub struct Parts {
     pub(crate) keys: auth::Keys,
     pub(crate) mailer: mail::Mailer,
     pub(crate) gemini: Option<sam::Gemini>,
+    stripe: Option<payments::Stripe>,
     rate_limits: rate_limits::RateLimits,
     settings: config::Settings,
 }
@@ -100,8 +102,9 @@ impl Store {
         let keys = auth::Keys::derive(&settings.jwt_secret);
         let mailer = mail::Mailer::new(&settings)?;
         let gemini = settings.gemini.as_ref().map(sam::Gemini::new).transpose()?;
+        let stripe = payments::Stripe::new(&settings)?;
         let rate_limits = rate_limits::RateLimits::new(&settings.rate_limits, &bus);
-        Ok(Self(Arc::new(Parts { pool, clock, bus, nudger, keys, mailer, gemini, rate_limits, settings })))
+        Ok(Self(Arc::new(Parts { pool, clock, bus, nudger, keys, mailer, gemini, stripe, rate_limits, settings })))
     }
 
     /// The settings.

@@ -14,6 +14,7 @@ pub mod id;
 pub mod invites;
 pub mod maintenance;
 pub mod notifications;
+pub mod payments;
 mod queries;
 pub mod sam;
 pub mod sessions;
@@ -35,11 +36,13 @@ pub enum Queue {
     Model,
     /// Work for many people at once, which nobody waits for: digests, announcements.
     Bulk,
+    /// Calls to the payment provider.
+    Payments,
 }
 
 impl Queue {
     /// Every queue there is.
-    pub const ALL: [Self; 5] = [Self::Default, Self::Mail, Self::Maintenance, Self::Bulk, Self::Model];
+    pub const ALL: [Self; 6] = [Self::Default, Self::Mail, Self::Maintenance, Self::Bulk, Self::Model, Self::Payments];
 
     /// The name stored in the table and used in `--queues`.
     pub const fn as_str(self) -> &'static str {
@@ -49,6 +52,7 @@ impl Queue {
             Self::Maintenance => "maintenance",
             Self::Bulk => "bulk",
             Self::Model => "model",
+            Self::Payments => "payments",
         }
     }
 }
@@ -185,10 +189,11 @@ mod tests {
     use super::*;
     use crate::{
         auth::SendMagicLink,
-        id::{AnnouncementId, InviteId, MagicLinkId, NotificationId, RunId, SessionId, UserId},
+        id::{AnnouncementId, InviteId, MagicLinkId, NotificationId, PaymentCallId, RunId, SessionId, UserId},
         invites::ExpireInvite,
         maintenance::{PruneCredentials, PruneJobs, PrunePresences, RotateEvents, SweepPresence},
         notifications::{FanOutAnnouncement, MailDigest, MailNotification, PlanDigests},
+        payments::{MakePaymentCall, ReconcilePayments, SyncPayment},
         sam::RunSam,
         sessions::{EndForgottenSession, EndUnstartedSession, ReleaseHold, RemindOfSession},
         users::{EndPresence, EraseUser},
@@ -227,6 +232,13 @@ mod tests {
             "erase_user",
             &json!({"user_id": "user_01jd68t6hbfgyrwktgc5s87555"}),
         );
+        golden(
+            &MakePaymentCall { call_id: PaymentCallId(ID) },
+            "make_payment_call",
+            &json!({"call_id": "call_01jd68t6hbfgyrwktgc5s87555"}),
+        );
+        golden(&SyncPayment { object_id: "pi_3Q".to_owned() }, "sync_payment", &json!({"object_id": "pi_3Q"}));
+        golden(&ReconcilePayments {}, "reconcile_payments", &json!({}));
         let session = "sess_01jd68t6hbfgyrwktgc5s87555";
         let session_id = SessionId(ID);
         golden(&ReleaseHold { session_id }, "release_hold", &json!({"session_id": session}));

@@ -9,6 +9,7 @@ mod invites;
 pub mod job;
 mod maintenance;
 mod notifications;
+mod payments;
 pub mod process;
 pub mod queue;
 pub mod registry;

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use crate::{
     auth, invites,
     job::{Context, JobResult},
-    maintenance, notifications, sam, sessions, users,
+    maintenance, notifications, payments, sam, sessions, users,
 };
 
 /// How many jobs of a queue a process runs at once. Handlers share the process' database
@@ -23,6 +23,7 @@ pub fn concurrency(queue: Queue) -> usize {
         Queue::Maintenance | Queue::Bulk => 4,
         // They wait for the model most of the time.
         Queue::Model => 64,
+        Queue::Payments => 16,
     }
 }
 
@@ -87,6 +88,9 @@ impl Registry {
         registry.add(maintenance::prune_jobs);
         registry.add(maintenance::prune_presences);
         registry.add(maintenance::prune_credentials);
+        registry.add(payments::make_payment_call);
+        registry.add(payments::sync_payment);
+        registry.add(payments::reconcile_payments);
         registry
     }
 

@@ -9,6 +9,7 @@ use axum::{
 };
 use humanchat_domain::{
     error::{Error, Refusal},
+    idempotency::Reply,
     money::Price,
 };
 use serde::Serialize;
@@ -121,6 +122,11 @@ impl ApiError {
         self.retry_after_secs
     }
 
+    /// What a repetition of the request is answered with.
+    pub(crate) fn reply(&self) -> Result<Reply, Error> {
+        Ok(Reply { status: self.status.as_u16(), body: serde_json::to_string(&self.body)? })
+    }
+
     pub(crate) fn body(&self) -> &ErrorBody {
         &self.body
     }
@@ -166,6 +172,9 @@ impl From<Refusal> for ApiError {
             Refusal::ActionExpired => (S::GONE, "action_expired"),
             Refusal::IdempotencyKeyReused => (S::UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
             Refusal::IdempotencyInFlight => (S::CONFLICT, "idempotency_in_flight"),
+            Refusal::UpstreamFailed(_) => (S::BAD_GATEWAY, "upstream_failed"),
+            Refusal::UpstreamTimeout(_) => (S::GATEWAY_TIMEOUT, "upstream_timeout"),
+            Refusal::Malformed(_) => (S::BAD_REQUEST, "malformed_request"),
             Refusal::RateLimited(wait) => return Self::rate_limited(*wait),
             Refusal::Unavailable(_) => return Self::unavailable(&refusal.to_string()),
         };

@@ -45,6 +45,7 @@ named!(
     RequestId = "request",
     RunId = "run",
     SessionId = "session",
+    PaymentId = "payment",
     JobId = "job",
     RequestedPersonId = "requested person"
 );

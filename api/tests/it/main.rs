@@ -26,6 +26,7 @@ mod notification_mail;
 mod notifications;
 mod odd_input;
 mod openapi;
+mod payments;
 mod prices;
 mod raw;
 mod reachability;

@@ -6,6 +6,7 @@ mod crashes;
 mod database;
 mod mail;
 mod outages;
+mod payments;
 mod sam;
 mod smtp;
 pub mod stage;
