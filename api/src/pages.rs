@@ -1,4 +1,4 @@
-//! Pages: where a mailed link leads, and, in development, the mailbox it is read in.
+//! Pages: where a mailed link and a checkout lead, and, in development, the mailbox it is read in.
 
 use axum::{
     Json, Router,
@@ -21,6 +21,8 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
 pub(crate) fn routes(dev_pages: bool) -> Router<App> {
     let routes = Router::new()
         .route("/magic-link", get(|| async { page(include_str!("../assets/magic-link.html")) }))
+        .route("/checkout/thanks", get(|| async { page(include_str!("../assets/checkout-thanks.html")) }))
+        .route("/checkout/cancelled", get(|| async { page(include_str!("../assets/checkout-cancelled.html")) }))
         .route(
             "/assets/magic-link.js",
             get(|| async { asset("text/javascript", include_str!("../assets/magic-link.js")) }),

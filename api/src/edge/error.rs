@@ -149,7 +149,7 @@ impl From<Refusal> for ApiError {
             Refusal::NotFound(_) => (S::NOT_FOUND, "resource_not_found"),
             Refusal::Forbidden(_) => (S::FORBIDDEN, "forbidden"),
             Refusal::Invalid(_) => (S::UNPROCESSABLE_ENTITY, "validation_failed"),
-            Refusal::BadCursor => (S::BAD_REQUEST, "malformed_request"),
+            Refusal::BadCursor | Refusal::Malformed(_) => (S::BAD_REQUEST, "malformed_request"),
             Refusal::EmailTaken => (S::CONFLICT, "email_taken"),
             Refusal::InvalidCredentials => (S::UNAUTHORIZED, "invalid_credentials"),
             Refusal::Unauthenticated => (S::UNAUTHORIZED, "unauthenticated"),
@@ -174,7 +174,6 @@ impl From<Refusal> for ApiError {
             Refusal::IdempotencyInFlight => (S::CONFLICT, "idempotency_in_flight"),
             Refusal::UpstreamFailed(_) => (S::BAD_GATEWAY, "upstream_failed"),
             Refusal::UpstreamTimeout(_) => (S::GATEWAY_TIMEOUT, "upstream_timeout"),
-            Refusal::Malformed(_) => (S::BAD_REQUEST, "malformed_request"),
             Refusal::RateLimited(wait) => return Self::rate_limited(*wait),
             Refusal::Unavailable(_) => return Self::unavailable(&refusal.to_string()),
         };

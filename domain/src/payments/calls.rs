@@ -165,13 +165,13 @@ async fn send(store: &Store, stripe: &Stripe, call: &Call, payment: &Payment) ->
     let unknown = Failure::Unknown { answered: false };
     let intent_id = payment.intent_id.as_deref();
     Ok(match call.kind {
-        CallKind::CreateIntent => Seen::Intent(stripe.create_intent(&call.key, &order).await?),
+        CallKind::CreateIntent => Seen::Intent(Box::pin(stripe.create_intent(&call.key, &order)).await?),
         CallKind::CreateCheckout => {
             let page = |name: &str| store.settings().public_url.join(name).map(|url| url.to_string());
             let (success, cancel) = (page("checkout/thanks"), page("checkout/cancelled"));
             let (Ok(success_url), Ok(cancel_url)) = (&success, &cancel) else { return Err(unknown) };
             let page = Page { title: "Donation", success_url, cancel_url };
-            Seen::Checkout(stripe.create_checkout(&call.key, &order, &page).await?)
+            Seen::Checkout(Box::pin(stripe.create_checkout(&call.key, &order, &page)).await?)
         }
         CallKind::Capture => {
             Seen::Intent(stripe.capture(&call.key, intent_id.ok_or(unknown)?, call.amount_minor).await?)

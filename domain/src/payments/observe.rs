@@ -164,8 +164,9 @@ fn taken(payment: &Payment, intent: &Intent) -> Option<(PaymentState, i64, i64)>
 fn contradicts(payment: &Payment, intent: &Intent) -> bool {
     use PaymentState as S;
     match (payment.status, intent.held) {
-        (S::Voided | S::Failed, Held::All | Held::Taken) | (S::Captured | S::Refunded, Held::Released) => true,
-        (S::RequiresPayment | S::Authorized | S::Capturing, Held::Taken) => true,
+        (S::Voided | S::Failed, Held::All | Held::Taken)
+        | (S::Captured | S::Refunded, Held::Released)
+        | (S::RequiresPayment | S::Authorized | S::Capturing, Held::Taken) => true,
         (S::Captured | S::Refunded, Held::Taken) => {
             intent.captured_minor != payment.amount_captured
                 || (intent.has_charge && intent.refunded_minor < payment.amount_refunded)

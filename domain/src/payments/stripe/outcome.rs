@@ -157,7 +157,8 @@ struct Data {
 #[derive(Debug, Deserialize)]
 struct Object {
     id: Option<String>,
-    object: Option<String>,
+    #[serde(rename = "object")]
+    kind: Option<String>,
     payment_intent: Option<serde_json::Value>,
 }
 
@@ -165,7 +166,7 @@ impl Notice {
     /// The intent or checkout that it is about, if it is about one.
     pub(crate) fn object_id(&self) -> Option<String> {
         let object = &self.data.object;
-        match object.object.as_deref()? {
+        match object.kind.as_deref()? {
             "payment_intent" | "checkout.session" => object.id.clone(),
             "charge" | "refund" | "dispute" => match object.payment_intent.as_ref()? {
                 serde_json::Value::String(id) => Some(id.clone()),
