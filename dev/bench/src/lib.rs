@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 
 pub mod api;
+pub mod calendar;
 pub mod http;
 pub mod machine;
 pub mod measure;

@@ -4,7 +4,7 @@ use std::{fs, process::ExitCode};
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, ValueEnum};
-use humanchat_bench::{Plan, api, machine, queue, report, sockets, stage::Stage};
+use humanchat_bench::{Plan, api, calendar, machine, queue, report, sockets, stage::Stage};
 use humanchat_domain::clock::Clock;
 use humanchat_local::workspace_root;
 
@@ -32,16 +32,19 @@ enum Part {
     Api,
     /// Sockets
     Sockets,
+    /// Slots of a host's calendar
+    Calendar,
 }
 
 impl Part {
-    const ALL: [Self; 3] = [Self::Queue, Self::Api, Self::Sockets];
+    const ALL: [Self; 4] = [Self::Queue, Self::Api, Self::Sockets, Self::Calendar];
 
     fn name(self) -> &'static str {
         match self {
             Self::Queue => "queue",
             Self::Api => "api",
             Self::Sockets => "sockets",
+            Self::Calendar => "calendar",
         }
     }
 }
@@ -72,6 +75,7 @@ async fn measure(arguments: &Arguments) -> Result<()> {
             Part::Queue => queue::run(&stage, &plan).await,
             Part::Api => api::run(&stage, &plan).await,
             Part::Sockets => sockets::run(&stage, &plan).await,
+            Part::Calendar => calendar::run(&stage, &plan).await,
         };
         let section = section.with_context(|| format!("the {} part", part.name()))?;
         let text = section.markdown(&origin(&stage, *part, arguments));
