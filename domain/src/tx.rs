@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use chrono::{DateTime, TimeDelta, Utc};
 use humanchat_jobs::{Job, NewJob, Queue};
 use serde_json::Value;
-use sqlx::{PgConnection, Postgres, Transaction};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
@@ -18,13 +18,14 @@ use crate::{
     error::{Error, Result},
     event::{Channel, Event},
     id::JobId,
+    pool::Lent,
     queries,
 };
 
 /// A transaction together with the jobs and events that its commit brings into being.
 #[derive(Debug)]
 pub struct Tx {
-    inner: Transaction<'static, Postgres>,
+    inner: Lent,
     store: Store,
     now: DateTime<Utc>,
     request_id: Option<String>,
@@ -38,12 +39,8 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn begin(&self, request_id: Option<String>) -> Result<Tx> {
-        // In a task of its own: were this cancelled between asking for the transaction and hearing
-        // of it, the connection would go back to the pool with the transaction open, and swallow
-        // what its next user writes. A finished Transaction that nobody takes is rolled back.
-        let pool = self.pool.clone();
-        let begun = tokio::spawn(async move { pool.begin().await }).await;
-        let inner = begun.map_err(|_| Error::Internal("a transaction could not be begun"))??;
+        let mut inner = self.pool.acquire().await?;
+        inner.begin_transaction().await?;
         let now = self.clock.now();
         Ok(Tx { inner, store: self.clone(), now, request_id, jobs: Vec::new(), events: Vec::new() })
     }
@@ -125,7 +122,7 @@ impl Tx {
         let asked: Vec<_> = self.jobs.iter().map(|job| (job.kind, job.id)).collect();
         let queues = self.write_jobs().await?;
         let frames = self.write_events().await?;
-        self.inner.commit().await?;
+        self.inner.commit_transaction().await?;
         log(&asked, &frames);
         for frame in frames {
             self.store.bus.publish(frame);

@@ -1,9 +1,11 @@
 //! SQL of remembered replies.
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 
 use super::{Key, Reply};
+
+use crate::pool::Pool;
 
 /// Held until the transaction ends, however it ends. False: another holds it.
 pub(super) async fn lock(conn: &mut PgConnection, key: &Key) -> sqlx::Result<bool> {
@@ -48,7 +50,7 @@ pub(super) async fn insert(
     Ok(())
 }
 
-pub(super) async fn prune(pool: &PgPool, now: DateTime<Utc>) -> sqlx::Result<()> {
+pub(super) async fn prune(pool: &Pool, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query!("delete from idempotency_keys where created_at < $1::timestamptz - interval '24 hours'", now)
         .execute(pool)
         .await?;

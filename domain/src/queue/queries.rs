@@ -1,12 +1,13 @@
 //! SQL about the queue.
 
 use chrono::{DateTime, Utc};
-use sqlx::PgPool;
 
 use super::Backlog;
 
+use crate::pool::Pool;
+
 /// Steps from lane to lane through the index, so that a million jobs due later cost nothing.
-pub(super) async fn lag(pool: &PgPool, now: DateTime<Utc>) -> sqlx::Result<f64> {
+pub(super) async fn lag(pool: &Pool, now: DateTime<Utc>) -> sqlx::Result<f64> {
     sqlx::query_scalar!(
         r#"with recursive lanes as (
              (select queue, priority, run_at from jobs where state = 'available'
@@ -24,7 +25,7 @@ pub(super) async fn lag(pool: &PgPool, now: DateTime<Utc>) -> sqlx::Result<f64> 
     .await
 }
 
-pub(super) async fn backlogs(pool: &PgPool, queues: &[String], now: DateTime<Utc>) -> sqlx::Result<Vec<Backlog>> {
+pub(super) async fn backlogs(pool: &Pool, queues: &[String], now: DateTime<Utc>) -> sqlx::Result<Vec<Backlog>> {
     sqlx::query_as!(
         Backlog,
         r#"select q.queue as "queue!", a.waiting as "waiting!", a.scheduled as "scheduled!", a.oldest_seconds as "oldest_seconds!",

@@ -2,13 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 
 use super::{Pair, PaymentStatus, Session, SessionQuery, SessionRole, SessionStatus, SessionType};
 use crate::{
     availability::Span,
     id::{ConversationId, SessionId, UserId},
     money::Price,
+    pool::Pool,
     text::Timestamp,
     users::ConversationType,
 };
@@ -88,7 +89,7 @@ pub(super) struct Walk<'a> {
     pub limit: i64,
 }
 
-pub(super) async fn list(pool: &PgPool, walk: &Walk<'_>) -> sqlx::Result<Vec<Session>> {
+pub(super) async fn list(pool: &Pool, walk: &Walk<'_>) -> sqlx::Result<Vec<Session>> {
     let rows = sqlx::query_as!(
         Row,
         r#"select id as "id: SessionId", host_user_id as "host_user_id: UserId", guest_user_id as "guest_user_id: UserId",

@@ -182,6 +182,7 @@ pub struct Search<'a> {
 pub async fn find(store: &Store, id: UserId) -> Result<User> {
     let mut connection = store.pool.acquire().await?;
     let row = queries::load(&mut connection, &[id], store.clock.now()).await?.pop();
+    connection.give_back();
     Ok(row.map(queries::Row::shown_to_others).ok_or(Refusal::NotFound("user"))?)
 }
 
@@ -192,6 +193,7 @@ pub async fn find(store: &Store, id: UserId) -> Result<User> {
 pub async fn find_many(store: &Store, ids: &[UserId]) -> Result<Vec<User>> {
     let mut connection = store.pool.acquire().await?;
     let mut rows = queries::load(&mut connection, ids, store.clock.now()).await?;
+    connection.give_back();
     rows.sort_by_key(|row| ids.iter().position(|id| *id == row.id));
     Ok(rows.into_iter().map(queries::Row::shown_to_others).collect())
 }
@@ -203,6 +205,7 @@ pub async fn find_many(store: &Store, ids: &[UserId]) -> Result<Vec<User>> {
 pub async fn me(store: &Store, id: UserId) -> Result<OwnUser> {
     let mut connection = store.pool.acquire().await?;
     let row = queries::load(&mut connection, &[id], store.clock.now()).await?.pop();
+    connection.give_back();
     Ok(row.map(queries::Row::shown_to_self).ok_or(Refusal::NotFound("user"))?)
 }
 
@@ -293,7 +296,9 @@ pub(crate) async fn status_of(tx: &mut Tx, id: UserId) -> Result<Option<Status>>
 /// The database's.
 pub(crate) async fn statuses(store: &Store, ids: &[UserId]) -> Result<Vec<Status>> {
     let mut connection = store.pool.acquire().await?;
-    Ok(queries::status(&mut connection, ids, store.clock.now()).await?)
+    let statuses = queries::status(&mut connection, ids, store.clock.now()).await?;
+    connection.give_back();
+    Ok(statuses)
 }
 
 /// Tells listeners to look where these people stand now.

@@ -3,5 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 mod housekeeping;
+mod pool;
 mod unit_of_work;
 mod walks;
