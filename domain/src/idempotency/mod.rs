@@ -36,7 +36,6 @@ pub struct Reply {
 
 /// How a request with a key begins.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "it is taken apart at once")]
 pub enum Begun {
     /// It is the first: do it in this unit of work, then [`remember`].
     First(Tx),

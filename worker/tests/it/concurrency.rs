@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use humanchat_jobs::{NewJob, Queue as Lane};
+use sqlx::Connection;
 
 use crate::{
     harness::{Queue, Run, until},
