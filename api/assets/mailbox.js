@@ -17,6 +17,14 @@ function linked(text) {
   return pre;
 }
 
+function attached(calendar) {
+  const details = document.createElement("details");
+  const file = document.createElement("summary");
+  file.textContent = "invite.ics";
+  details.append(file, linked(calendar));
+  return details;
+}
+
 function shown(mail) {
   const article = document.createElement("article");
   const subject = document.createElement("h2");
@@ -24,6 +32,7 @@ function shown(mail) {
   const meta = document.createElement("p");
   meta.textContent = `to ${mail.to} · ${new Date(mail.created_at).toLocaleString()}`;
   article.append(subject, meta, linked(mail.body));
+  if (mail.calendar) article.append(attached(mail.calendar));
   return article;
 }
 

@@ -36,6 +36,8 @@ use crate::edge::error::{ErrorBody, ErrorDetail};
         (name = "Requests", description = "Asking to talk"),
         (name = "Availability", description = "When hosts can be booked"),
         (name = "Sessions", description = "Live talks"),
+        (name = "Notifications", description = "What concerns the caller, and what of it is mailed"),
+        (name = "Staff", description = "For managers and admins: members, numbers, the audit log, jobs and queues"),
         (name = "Sockets", description = "Realtime: `subscribe` to `conversation:{id}`, `sessions:{userId}`, `status:{userId}`, \
             `notifications:{userId}`. On `status:{userId}` the first `status.changed` says how things stand. A client may say 200 \
             frames at once and 50 a second after that; beyond, it is read more slowly. While too many sockets are being \

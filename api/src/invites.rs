@@ -3,7 +3,7 @@
 use axum::{Json, extract::State, http::StatusCode};
 use humanchat_domain::{
     id::InviteId,
-    invites::{self, Accepted, Connect, Connected, Invite},
+    invites::{self, Accepted, Connect, Connected, Conversion, Converted, Invite},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -27,6 +27,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(accept))
         .routes(routes!(decline))
         .routes(routes!(cancel))
+        .routes(routes!(convert))
 }
 
 /// An invite.
@@ -95,4 +96,19 @@ async fn cancel(State(app): State<App>, PathId(id): PathId<InviteId>, command: C
     let (mut work, caller, _) = command.begin(&app).await?;
     let invite = invites::cancel(&mut work.tx, caller.user_id, id).await;
     work.finish(invite.map(|invite| (StatusCode::OK, InviteBody { invite }))).await
+}
+
+/// Make something of one's own invite that wasn't accepted: a request, which its host finds when they are back, or a
+/// booking.
+///
+/// An invite that still waits is cancelled with it. An invite becomes something once: asking again finds what it became.
+#[utoipa::path(post, operation_id = "convert_invite", path = "/api/conversations/invites/{id}/convert", tag = "Invites",
+    params(("id" = InviteId, Path)), request_body = Conversion,
+    responses((status = 201, body = Converted), (status = 200, description = "It was, or a request was waiting", body = Converted),
+        (status = 403, description = "`forbidden`: only the requester"),
+        (status = 409, description = "`invite_resolved`; for a booking `slot_unavailable`, `price_changed`, `request_required`, `payment_required`")))]
+async fn convert(State(app): State<App>, PathId(id): PathId<InviteId>, command: Command<Conversion>) -> Answer {
+    let (mut work, caller, conversion) = command.begin(&app).await?;
+    let converted = invites::convert(&mut work.tx, caller.user_id, id, conversion).await;
+    work.finish(converted.map(|(converted, created)| (created_or_ok(created), converted))).await
 }

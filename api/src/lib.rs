@@ -19,6 +19,8 @@ use utoipa::{OpenApi, openapi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::SwaggerUi;
 
+mod account;
+mod admin;
 mod auth;
 mod availability;
 mod batch;
@@ -28,6 +30,7 @@ mod edge;
 mod health;
 mod invites;
 mod metrics;
+mod notifications;
 mod pages;
 mod realtime;
 mod requests;
@@ -93,11 +96,14 @@ fn features() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(docs::Document::openapi())
         .merge(auth::routes())
         .merge(users::routes())
+        .merge(account::routes())
         .merge(conversations::routes())
         .merge(invites::routes())
         .merge(requests::routes())
         .merge(availability::routes())
         .merge(sessions::routes())
+        .merge(notifications::routes())
+        .merge(admin::routes())
 }
 
 /// Routes that don't count among the requests at once: sockets, which have a door of their own, and

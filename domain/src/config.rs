@@ -68,7 +68,7 @@ pub struct Settings {
     pub max_connections: u32,
     /// `MAX_CONNECTIONS_PER_IP`: of those, from one address (default 1,000; 0: any number).
     pub max_connections_per_ip: u32,
-    /// `MAX_REQUESTS`: worked on at once by an api process (default 16 for each connection to Postgres; 0: any number).
+    /// `MAX_REQUESTS`: worked on at once by an api process (default 32 for each connection to Postgres; 0: any number).
     pub max_requests: u32,
     /// `REDIS_URL`; without it one api process runs with a bus of its own.
     pub redis_url: Option<SecretString>,
@@ -92,6 +92,8 @@ pub struct Settings {
     pub invite_ttl_online: Duration,
     /// `INVITE_TTL_OFFLINE_SECS` (default 86400).
     pub invite_ttl_offline: Duration,
+    /// `BOOKING_HOLD_SECS`: how long a slot is kept for who has to pay for it (default 900).
+    pub booking_hold: Duration,
     /// `LOG_FORMAT`: `json` (default) or `text`.
     pub log_format: LogFormat,
     /// `LOG_LEVEL`: a tracing filter (default `info`).
@@ -149,7 +151,7 @@ impl Settings {
             database_pool,
             max_connections: env.in_range("MAX_CONNECTIONS", 20_000, 0, 10_000_000)?,
             max_connections_per_ip: env.in_range("MAX_CONNECTIONS_PER_IP", 1000, 0, 10_000_000)?,
-            max_requests: env.in_range("MAX_REQUESTS", 16 * database_pool, 0, 1_000_000)?,
+            max_requests: env.in_range("MAX_REQUESTS", 32 * database_pool, 0, 1_000_000)?,
             redis_url: redis_url.map(Into::into),
             bind_addr,
             public_url,
@@ -167,6 +169,7 @@ impl Settings {
             invite_ttl_offline: Duration::from_secs(
                 env.in_range("INVITE_TTL_OFFLINE_SECS", 86_400, 1, 2_592_000)?.into(),
             ),
+            booking_hold: Duration::from_secs(env.in_range("BOOKING_HOLD_SECS", 900, 1, 86_400)?.into()),
             log_format: match env.optional("LOG_FORMAT").as_deref() {
                 None | Some("json") => LogFormat::Json,
                 Some("text") => LogFormat::Text,
@@ -265,8 +268,9 @@ mod tests {
         assert_eq!(settings.public_url.as_str(), "http://127.0.0.1:4000/");
         assert_eq!(settings.invite_ttl_online, Duration::from_mins(5));
         assert_eq!(settings.invite_ttl_offline, Duration::from_hours(24));
+        assert_eq!(settings.booking_hold, Duration::from_mins(15));
         assert_eq!((settings.max_connections, settings.max_connections_per_ip), (20_000, 1000));
-        assert_eq!((settings.database_pool, settings.max_requests), (16, 256));
+        assert_eq!((settings.database_pool, settings.max_requests), (16, 512));
         let limits = settings.rate_limits;
         assert_eq!(
             [limits.anonymous, limits.user, limits.staff].map(|limit| limit.map(NonZeroU32::get)),

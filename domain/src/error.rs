@@ -54,6 +54,23 @@ pub enum Refusal {
     /// This person is reached by request only.
     #[error("this person takes requests, not instant connections")]
     RequestRequired,
+    /// The slot isn't offered, or somebody was quicker.
+    #[error("{0}")]
+    SlotUnavailable(&'static str),
+    /// The price isn't what the client took it to be; the right one, in minor units.
+    #[error("the price has changed")]
+    PriceChanged {
+        /// Minor units.
+        price_minor: i64,
+        /// ISO 4217, lower case.
+        currency: String,
+    },
+    /// Somebody has to pay first.
+    #[error("{0}")]
+    PaymentRequired(&'static str),
+    /// Somebody has to run the place.
+    #[error("the last admin stays one")]
+    LastAdmin,
     /// Not a step this state allows.
     #[error("{0}")]
     InvalidTransition(String),

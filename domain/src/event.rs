@@ -9,8 +9,9 @@ use serde::Serialize;
 
 use crate::{
     conversations::{Conversation, Message},
-    id::{ConversationId, UserId},
+    id::{ConversationId, NotificationId, UserId},
     invites::Invite,
+    notifications::Notification,
     requests::Request,
     sessions::Session,
     users::Status,
@@ -126,6 +127,14 @@ pub enum Event {
         /// The session as it is now.
         session: Session,
     },
+    /// A session begins soon.
+    #[serde(rename = "session.reminder", rename_all = "camelCase")]
+    SessionReminder {
+        /// The session.
+        session: Session,
+        /// How long before its start this was due.
+        minutes_before: i32,
+    },
     /// Somebody asks to talk.
     #[serde(rename = "request.created")]
     RequestCreated {
@@ -140,6 +149,24 @@ pub enum Event {
         /// The pair's conversation, without `unread_count`, where it was approved.
         #[serde(skip_serializing_if = "Option::is_none")]
         conversation: Option<Conversation>,
+    },
+    /// Something concerns the user.
+    #[serde(rename = "notification.created")]
+    NotificationCreated {
+        /// What.
+        notification: Notification,
+    },
+    /// Staff announced something. This stands for its `notification.created`.
+    #[serde(rename = "announcement")]
+    Announcement {
+        /// It, as a notification.
+        notification: Notification,
+    },
+    /// Notifications were read, dismissed, or came to nothing: none of them is unread any more.
+    #[serde(rename = "notification.read")]
+    NotificationRead {
+        /// Which; each was unread before, and is named in one event only.
+        ids: Vec<NotificationId>,
     },
     /// Somebody came, went, or became busy or free.
     #[serde(rename = "status.changed")]

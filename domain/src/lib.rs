@@ -11,21 +11,28 @@ use sqlx::postgres::PgConnectOptions;
 
 pub use humanchat_jobs::id;
 
+pub mod admin;
+pub mod announcements;
+pub mod audit;
 pub mod auth;
 pub mod availability;
 pub mod bus;
+pub mod calendar;
 pub mod clock;
 pub mod config;
 pub mod conversations;
 pub mod cursor;
+pub mod erasure;
 pub mod error;
 pub mod event;
+pub mod export;
 pub mod idempotency;
 pub mod invites;
 pub mod logging;
 pub mod mail;
 pub mod maintenance;
 pub mod money;
+pub mod notifications;
 pub mod nudge;
 pub mod pool;
 mod queries;

@@ -11,12 +11,12 @@ use uuid::Uuid;
 
 use crate::{
     Store,
-    auth::Role,
+    auth::{AccessToken, Role},
     bus::Frame,
     clock::Clock,
     config::Settings,
     event::Channel,
-    id::{ConversationId, LoginId, UserId},
+    id::{ConversationId, LoginId, SessionId, UserId},
     realtime,
     users::DisplayMode,
 };
@@ -108,6 +108,26 @@ pub async fn events_of(store: &Store, channel: Channel) -> Vec<Frame> {
     }
 }
 
+/// What a guest owes of a session that is over, in minor units.
+///
+/// # Panics
+/// When the database fails, or the session isn't over.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub async fn owed(store: &Store, session: SessionId) -> i64 {
+    let owed = sqlx::query_scalar("select owed_minor from sessions where id = $1").bind(session.0);
+    owed.fetch_one(store.pool()).await.expect("the session is over")
+}
+
+/// How many people are known to have a socket.
+///
+/// # Panics
+/// When the database fails.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub async fn people_here(store: &Store) -> i64 {
+    let here = sqlx::query_scalar("select count(*) from presences where until is null");
+    here.fetch_one(store.pool()).await.expect("the database answers")
+}
+
 /// Somebody signed in.
 #[derive(Debug, Clone)]
 pub struct SignedIn {
@@ -117,6 +137,18 @@ pub struct SignedIn {
     pub login_id: LoginId,
     /// An access token.
     pub token: String,
+}
+
+/// The same person's access token, good for the next ninety days.
+///
+/// # Panics
+/// When it is none of this store's.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub fn lasting_token(store: &Store, token: &str) -> String {
+    let now = store.clock().now();
+    let AccessToken { user_id, login_id } = store.keys.verify(token, now).expect("a good token");
+    let later = now + chrono::TimeDelta::days(90);
+    store.keys.sign(user_id, login_id, Role::User, later).expect("a token can be signed").0
 }
 
 /// Many people with a login each, made at once.
@@ -174,6 +206,48 @@ pub async fn remove_participant(store: &Store, conversation: ConversationId, use
         .execute(store.pool())
         .await
         .expect("a participant can be removed");
+}
+
+/// A booked session of thirty minutes between a host and a guest, as if it had been agreed now.
+///
+/// # Panics
+/// When the database fails.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub async fn book(
+    store: &Store,
+    (host, guest): (UserId, UserId),
+    conversation: ConversationId,
+    start: DateTime<Utc>,
+) -> SessionId {
+    let id = SessionId::new();
+    sqlx::query(
+        "insert into sessions (id, host_user_id, guest_user_id, conversation_id, type, status, start_time, end_time,
+                               duration_minutes, currency, payment_mode, created_at, updated_at)
+         values ($1, $2, $3, $4, 'scheduled', 'pending', $5, $5 + interval '30 minutes', 30, 'usd', 'free', $6, $6)",
+    )
+    .bind(id)
+    .bind(host)
+    .bind(guest)
+    .bind(conversation)
+    .bind(start)
+    .bind(store.clock().now())
+    .execute(store.pool())
+    .await
+    .expect("a session can be booked");
+    id
+}
+
+/// How many notifications everybody has who has any.
+///
+/// # Panics
+/// When the database fails.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub async fn notifications_by_person(store: &Store) -> HashMap<UserId, i64> {
+    let rows: Vec<(UserId, i64)> = sqlx::query_as("select user_id, count(*) from notifications group by user_id")
+        .fetch_all(store.pool())
+        .await
+        .expect("notifications can be counted");
+    rows.into_iter().collect()
 }
 
 /// What staff decide about a person.

@@ -37,6 +37,17 @@ pub fn moment(text: &str) -> Option<DateTime<Utc>> {
     is_sane.then_some(time)
 }
 
+/// A [`moment`] in a request's body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment(pub DateTime<Utc>);
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let wrong = || serde::de::Error::custom("must be a time like 2026-11-22T18:00:00Z");
+        moment(&String::deserialize(deserializer)?).map(Self).ok_or_else(wrong)
+    }
+}
+
 /// An id a client named. Text that is no id of the type is treated like an id that doesn't exist.
 #[derive(Debug, Clone, Copy)]
 pub struct Lookup<T>(Option<T>);

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use humanchat_jobs::{Job, NewJob, Queue};
+use humanchat_jobs::{Job, JobKey, NewJob, Queue};
 use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -18,19 +18,20 @@ use crate::{
     error::{Error, Result},
     event::{Channel, Event},
     id::JobId,
-    pool::Lent,
+    pool::PooledConnection,
     queries,
 };
 
 /// A transaction together with the jobs and events that its commit brings into being.
 #[derive(Debug)]
 pub struct Tx {
-    inner: Lent,
+    inner: PooledConnection,
     store: Store,
     now: DateTime<Utc>,
     request_id: Option<String>,
     jobs: Vec<NewJob>,
     events: Vec<(Channel, Event)>,
+    nudges: BTreeSet<Queue>,
 }
 
 impl Store {
@@ -39,10 +40,25 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn begin(&self, request_id: Option<String>) -> Result<Tx> {
-        let mut inner = self.pool.acquire().await?;
-        inner.begin_transaction().await?;
+        let inner = self.begin_with("begin").await?;
         let now = self.clock.now();
-        Ok(Tx { inner, store: self.clone(), now, request_id, jobs: Vec::new(), events: Vec::new() })
+        let (jobs, events, nudges) = (Vec::new(), Vec::new(), BTreeSet::new());
+        Ok(Tx { inner, store: self.clone(), now, request_id, jobs, events, nudges })
+    }
+
+    /// Begins to read everything as it stands at one and the same moment. Statements are planned for
+    /// the values they come with: what staff filter by differs too much for one plan.
+    pub(crate) async fn snapshot(&self) -> Result<PooledConnection> {
+        self.begin_with(
+            "begin isolation level repeatable read read only; set local plan_cache_mode = force_custom_plan",
+        )
+        .await
+    }
+
+    async fn begin_with(&self, statement: &'static str) -> Result<PooledConnection> {
+        let mut connection = self.pool.acquire().await?;
+        connection.begin_transaction(statement).await?;
+        Ok(connection)
     }
 }
 
@@ -55,6 +71,16 @@ impl Tx {
     /// The context this works in.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// The request this descends from.
+    pub(crate) fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
+    }
+
+    /// Has the workers of a queue look at it once this has committed.
+    pub(crate) fn nudge(&mut self, queue: Queue) {
+        self.nudges.insert(queue);
     }
 
     pub(crate) fn conn(&mut self) -> &mut PgConnection {
@@ -84,14 +110,15 @@ impl Tx {
         self.jobs.push(job);
     }
 
-    /// Takes a waiting job back by its dedupe key; one that runs is left to end. Says whether one
-    /// waited.
+    /// Takes waiting jobs back by their keys; those that run are left to end.
     ///
     /// # Errors
     /// The database's.
-    pub async fn cancel_job<J: Job>(&mut self, key: &str) -> Result<bool> {
-        self.jobs.retain(|job| job.kind != J::NAME || job.dedupe_key.as_deref() != Some(key));
-        Ok(humanchat_jobs::cancel::<J>(&mut self.inner, key, self.now).await?)
+    pub async fn cancel_jobs(&mut self, keys: &[JobKey]) -> Result<()> {
+        let is_meant =
+            |job: &NewJob| keys.iter().any(|k| k.kind == job.kind && Some(&k.key) == job.dedupe_key.as_ref());
+        self.jobs.retain(|job| !is_meant(job));
+        Ok(humanchat_jobs::cancel(&mut self.inner, keys, self.now).await?)
     }
 
     /// Tells a channel's listeners, once this has committed.
@@ -110,6 +137,7 @@ impl Tx {
         sqlx::raw_sql("rollback to savepoint part").execute(self.conn()).await?;
         self.jobs.clear();
         self.events.clear();
+        self.nudges.clear();
         Ok(())
     }
 
@@ -127,7 +155,7 @@ impl Tx {
         for frame in frames {
             self.store.bus.publish(frame);
         }
-        for queue in queues {
+        for queue in queues.into_iter().chain(self.nudges) {
             self.store.nudger.nudge(queue);
         }
         Ok(())
@@ -188,7 +216,16 @@ fn log(jobs: &[(&str, Uuid)], frames: &[Frame]) {
     let jobs: Vec<_> = jobs.iter().map(|(kind, id)| format!("{kind} {}", JobId(*id))).collect();
     let events: Vec<_> = frames.iter().filter_map(|frame| Some(format!("{}#{}", frame.channel, frame.seq?))).collect();
     if !jobs.is_empty() || !events.is_empty() {
-        tracing::info!(jobs = jobs.join(", "), events = events.join(", "), "committed");
+        tracing::info!(jobs = listed(&jobs), events = listed(&events), "committed");
+    }
+}
+
+/// A unit of work for many people names the first of them.
+fn listed(names: &[String]) -> String {
+    const NAMED: usize = 20;
+    match names.split_at_checked(NAMED) {
+        Some((first, rest)) if !rest.is_empty() => format!("{} and {} more", first.join(", "), rest.len()),
+        _ => names.join(", "),
     }
 }
 

@@ -109,10 +109,18 @@ id_types! {
     RequestId = "req";
     /// A session: a live talk, instant or scheduled.
     SessionId = "sess";
+    /// Something that was said to somebody.
+    NotificationId = "ntf";
+    /// Something that staff say to many.
+    AnnouncementId = "ann";
     /// A job in the queue.
     JobId = "job";
     /// A mail that was composed.
     MailId = "mail";
+    /// An entry of the audit log.
+    AuditEntryId = "aud";
+    /// Somebody who was asked for and isn't a member.
+    RequestedPersonId = "rp";
 }
 
 #[cfg(test)]

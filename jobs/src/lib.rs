@@ -13,7 +13,9 @@ pub mod auth;
 pub mod id;
 pub mod invites;
 pub mod maintenance;
+pub mod notifications;
 mod queries;
+pub mod sessions;
 pub mod users;
 
 pub use queries::{cancel, insert};
@@ -28,11 +30,13 @@ pub enum Queue {
     Mail,
     /// Housekeeping on a schedule.
     Maintenance,
+    /// Work for many people at once, which nobody waits for: digests, announcements.
+    Bulk,
 }
 
 impl Queue {
     /// Every queue there is.
-    pub const ALL: [Self; 3] = [Self::Default, Self::Mail, Self::Maintenance];
+    pub const ALL: [Self; 4] = [Self::Default, Self::Mail, Self::Maintenance, Self::Bulk];
 
     /// The name stored in the table and used in `--queues`.
     pub const fn as_str(self) -> &'static str {
@@ -40,7 +44,20 @@ impl Queue {
             Self::Default => "default",
             Self::Mail => "mail",
             Self::Maintenance => "maintenance",
+            Self::Bulk => "bulk",
         }
+    }
+}
+
+/// A name that no queue has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnknownQueue;
+
+impl std::str::FromStr for Queue {
+    type Err = UnknownQueue;
+
+    fn from_str(name: &str) -> Result<Self, UnknownQueue> {
+        Self::ALL.into_iter().find(|queue| queue.as_str() == name).ok_or(UnknownQueue)
     }
 }
 
@@ -76,6 +93,22 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// At most one job of a kind and key waits at a time; one more may wait while it runs.
     fn dedupe_key(&self) -> Option<String> {
         None
+    }
+}
+
+/// What a waiting job can be found by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobKey {
+    /// [`Job::NAME`].
+    pub kind: &'static str,
+    /// [`Job::dedupe_key`].
+    pub key: String,
+}
+
+impl JobKey {
+    /// The key of a job like this one; of a kind without keys, one that finds nothing.
+    pub fn of<J: Job>(job: &J) -> Self {
+        Self { kind: J::NAME, key: job.dedupe_key().unwrap_or_default() }
     }
 }
 
@@ -148,10 +181,12 @@ mod tests {
     use super::*;
     use crate::{
         auth::SendMagicLink,
-        id::{InviteId, MagicLinkId, UserId},
+        id::{AnnouncementId, InviteId, MagicLinkId, NotificationId, SessionId, UserId},
         invites::ExpireInvite,
-        maintenance::{PruneCredentials, PruneJobs, RotateEvents, SweepPresence},
-        users::EndPresence,
+        maintenance::{PruneCredentials, PruneJobs, PrunePresences, RotateEvents, SweepPresence},
+        notifications::{FanOutAnnouncement, MailDigest, MailNotification, PlanDigests},
+        sessions::{EndForgottenSession, EndUnstartedSession, ReleaseHold, RemindOfSession},
+        users::{EndPresence, EraseUser},
     };
 
     const ID: Uuid = Uuid::from_u128(0x0193_4c8d_1a2b_7c3d_8e4f_5061_7283_94a5);
@@ -181,6 +216,47 @@ mod tests {
             "end_presence",
             &json!({"user_id": "user_01jd68t6hbfgyrwktgc5s87555"}),
         );
+        golden(
+            &EraseUser { user_id: UserId(ID) },
+            "erase_user",
+            &json!({"user_id": "user_01jd68t6hbfgyrwktgc5s87555"}),
+        );
+        let session = "sess_01jd68t6hbfgyrwktgc5s87555";
+        let session_id = SessionId(ID);
+        golden(&ReleaseHold { session_id }, "release_hold", &json!({"session_id": session}));
+        golden(
+            &RemindOfSession { session_id, version: 2, minutes_before: 60 },
+            "remind_of_session",
+            &json!({"session_id": session, "version": 2, "minutes_before": 60}),
+        );
+        golden(
+            &EndUnstartedSession { session_id, version: 2 },
+            "end_unstarted_session",
+            &json!({"session_id": session, "version": 2}),
+        );
+        golden(&EndForgottenSession { session_id }, "end_forgotten_session", &json!({"session_id": session}));
+        golden(&PrunePresences {}, "prune_presences", &json!({}));
+        golden(
+            &MailNotification { notification_id: NotificationId(ID) },
+            "mail_notification",
+            &json!({"notification_id": "ntf_01jd68t6hbfgyrwktgc5s87555"}),
+        );
+        let (since, until) = (DateTime::UNIX_EPOCH, DateTime::from_timestamp(1_794_830_400, 0).unwrap());
+        golden(
+            &MailDigest { user_id: UserId(ID), since, until },
+            "mail_digest",
+            &json!({
+                "user_id": "user_01jd68t6hbfgyrwktgc5s87555",
+                "since": "1970-01-01T00:00:00Z",
+                "until": "2026-11-16T12:00:00Z",
+            }),
+        );
+        golden(
+            &FanOutAnnouncement { announcement_id: AnnouncementId(ID) },
+            "fan_out_announcement",
+            &json!({"announcement_id": "ann_01jd68t6hbfgyrwktgc5s87555"}),
+        );
+        golden(&PlanDigests {}, "plan_digests", &json!({}));
         golden(&SweepPresence {}, "sweep_presence", &json!({}));
         golden(&RotateEvents {}, "rotate_events", &json!({}));
         golden(&PruneJobs {}, "prune_jobs", &json!({}));

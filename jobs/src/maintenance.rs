@@ -32,6 +32,8 @@ chores! {
     RotateEvents = "rotate_events";
     /// Deletes finished jobs after three days.
     PruneJobs = "prune_jobs";
+    /// Deletes what is known of people's coming and going two days ago and longer.
+    PrunePresences = "prune_presences";
     /// Deletes sign-in links, refresh tokens, socket tickets and idempotency keys past their time.
     PruneCredentials = "prune_credentials";
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use crate::{Job, NewJob, OnDuplicate};
+use crate::{JobKey, NewJob, OnDuplicate};
 
 /// Inserts the jobs on `conn`, in whatever transaction it is in. A job whose key is taken by one
 /// that waits is not inserted ([`OnDuplicate`] says what happens instead), and is no error.
@@ -25,22 +25,23 @@ pub async fn insert(conn: &mut PgConnection, jobs: Vec<NewJob>, now: DateTime<Ut
     Ok(())
 }
 
-/// Takes the waiting job of this kind and key out of the queue; one that runs is left to end.
-/// Returns whether one waited.
+/// Takes waiting jobs out of the queue; those that run are left to end.
 ///
 /// # Errors
 /// Only the database's.
-pub async fn cancel<J: Job>(conn: &mut PgConnection, key: &str, now: DateTime<Utc>) -> sqlx::Result<bool> {
-    let result = sqlx::query!(
+pub async fn cancel(conn: &mut PgConnection, keys: &[JobKey], now: DateTime<Utc>) -> sqlx::Result<()> {
+    let (kinds, keys): (Vec<_>, Vec<_>) = keys.iter().map(|key| (key.kind.to_owned(), key.key.clone())).unzip();
+    sqlx::query!(
         "update jobs set state = 'cancelled', finished_at = $3
-         where kind = $1 and dedupe_key = $2 and state = 'available'",
-        J::NAME,
-        key,
+         from unnest($1::text[], $2::text[]) as k (kind, key)
+         where jobs.kind = k.kind and jobs.dedupe_key = k.key and jobs.state = 'available'",
+        &kinds,
+        &keys,
         now,
     )
     .execute(conn)
     .await?;
-    Ok(result.rows_affected() > 0)
+    Ok(())
 }
 
 /// `on conflict do update` refuses to touch a row twice in one statement, and rows locked in the

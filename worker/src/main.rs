@@ -20,7 +20,7 @@ struct Arguments {
 
 fn queue(name: &str) -> Result<Queue, String> {
     let names = Queue::ALL.map(Queue::as_str).join(", ");
-    Queue::ALL.into_iter().find(|queue| queue.as_str() == name).ok_or(format!("queues are {names}"))
+    name.parse().map_err(|_| format!("queues are {names}"))
 }
 
 fn main() -> ExitCode {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use humanchat_domain::maintenance;
-use humanchat_jobs::maintenance::{PruneCredentials, PruneJobs, RotateEvents, SweepPresence};
+use humanchat_jobs::maintenance::{PruneCredentials, PruneJobs, PrunePresences, RotateEvents, SweepPresence};
 
 use crate::{
     job::{Context, JobResult},
@@ -23,6 +23,10 @@ pub(crate) async fn sweep_presence(_: SweepPresence, ctx: Context) -> JobResult 
 
 pub(crate) async fn rotate_events(_: RotateEvents, ctx: Context) -> JobResult {
     Ok(maintenance::rotate_events(ctx.store()).await?)
+}
+
+pub(crate) async fn prune_presences(_: PrunePresences, ctx: Context) -> JobResult {
+    Ok(maintenance::prune_presences(ctx.store()).await?)
 }
 
 pub(crate) async fn prune_credentials(_: PruneCredentials, ctx: Context) -> JobResult {

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use crate::{
     auth, invites,
     job::{Context, JobResult},
-    maintenance, users,
+    maintenance, notifications, sessions, users,
 };
 
 /// How many jobs of a queue a process runs at once. Handlers share the process' database
@@ -20,7 +20,7 @@ pub fn concurrency(queue: Queue) -> usize {
     match queue {
         Queue::Default => 50,
         Queue::Mail => 8,
-        Queue::Maintenance => 4,
+        Queue::Maintenance | Queue::Bulk => 4,
     }
 }
 
@@ -70,9 +70,19 @@ impl Registry {
         registry.add(auth::send_magic_link);
         registry.add(invites::expire_invite);
         registry.add(users::end_presence);
+        registry.add(users::erase_user);
+        registry.add(sessions::release_hold);
+        registry.add(sessions::remind_of_session);
+        registry.add(sessions::end_unstarted_session);
+        registry.add(sessions::end_forgotten_session);
+        registry.add(notifications::mail_notification);
+        registry.add(notifications::mail_digest);
+        registry.add(notifications::plan_digests);
+        registry.add(notifications::fan_out_announcement);
         registry.add(maintenance::sweep_presence);
         registry.add(maintenance::rotate_events);
         registry.add(maintenance::prune_jobs);
+        registry.add(maintenance::prune_presences);
         registry.add(maintenance::prune_credentials);
         registry
     }

@@ -9,7 +9,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use humanchat_domain::{Store, error::Result};
 use humanchat_jobs::{
     Job, NewJob,
-    maintenance::{PruneCredentials, PruneJobs, RotateEvents, SweepPresence},
+    maintenance::{PruneCredentials, PruneJobs, PrunePresences, RotateEvents, SweepPresence},
+    notifications::PlanDigests,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -48,6 +49,9 @@ impl Schedule {
         schedule.add("0 0 * * * *", RotateEvents::default);
         schedule.add("0 0/10 * * * *", PruneJobs::default);
         schedule.add("30 0 * * * *", PruneCredentials::default);
+        schedule.add("0 30 * * * *", PrunePresences::default);
+        // Local hours begin at quarters of an hour of UTC.
+        schedule.add("5 0/15 * * * *", PlanDigests::default);
         schedule
     }
 
@@ -149,6 +153,6 @@ mod tests {
 
     #[test]
     fn the_schedule_can_be_read() {
-        assert_eq!(Schedule::all().kinds().count(), 4);
+        assert_eq!(Schedule::all().kinds().count(), 6);
     }
 }

@@ -43,10 +43,7 @@ impl FromRequestParts<App> for Caller {
         if let Some(caller) = parts.extensions.get::<Self>() {
             return Ok(*caller);
         }
-        let caller = match bearer(&parts.headers) {
-            Some(token) => app.authenticate(token).await,
-            None => Err(ApiError::unauthenticated()),
-        };
+        let caller = app.identify(&parts.headers).await;
         app.admit(parts, caller).await
     }
 }
@@ -58,9 +55,27 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 impl App {
+    /// Who a request comes from.
+    pub(super) async fn identify(&self, headers: &HeaderMap) -> Result<Caller, ApiError> {
+        match bearer(headers) {
+            Some(token) => self.authenticate(token).await,
+            None => Err(ApiError::unauthenticated()),
+        }
+    }
+
     /// Counts a request, once, against the limit of whoever it turned out to come from.
     pub(crate) async fn admit(&self, parts: &mut Parts, caller: Result<Caller, ApiError>) -> Result<Caller, ApiError> {
-        let subject = caller.as_ref().map_or(Subject::Stranger, |caller| Subject::User(caller.user_id));
+        self.admit_as(parts, caller, |caller| Subject::User(caller.user_id)).await
+    }
+
+    /// The same, against a limit that depends on who it is.
+    pub(super) async fn admit_as(
+        &self,
+        parts: &mut Parts,
+        caller: Result<Caller, ApiError>,
+        subject: impl Fn(&Caller) -> Subject,
+    ) -> Result<Caller, ApiError> {
+        let subject = caller.as_ref().map_or(Subject::Stranger, subject);
         self.count(parts, subject).await?;
         let caller = caller?;
         parts.extensions.insert(caller);

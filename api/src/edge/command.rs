@@ -31,7 +31,7 @@ pub(crate) struct Empty {}
 pub(crate) struct Command<T> {
     pub caller: Caller,
     pub body: Valid<T>,
-    request_id: Option<String>,
+    pub request_id: Option<String>,
     key: Option<Key>,
 }
 

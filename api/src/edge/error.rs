@@ -7,7 +7,10 @@ use axum::{
     http::{HeaderValue, StatusCode, header::RETRY_AFTER},
     response::{IntoResponse, Response},
 };
-use humanchat_domain::error::{Error, Refusal};
+use humanchat_domain::{
+    error::{Error, Refusal},
+    money::Price,
+};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
@@ -31,7 +34,7 @@ pub(crate) struct ErrorDetail {
     #[schema(example = "conversation not found")]
     pub message: String,
     /// More by code: `fields` (field to reason) for `validation_failed`, `status` for
-    /// `invite_resolved` and `request_resolved`.
+    /// `invite_resolved` and `request_resolved`, `price` and `currency` for `price_changed`.
     #[schema(value_type = Object)]
     pub details: Map<String, Value>,
 }
@@ -152,6 +155,10 @@ impl From<Refusal> for ApiError {
             Refusal::HostBusy => (S::CONFLICT, "host_busy"),
             Refusal::RequesterBusy => (S::CONFLICT, "requester_busy"),
             Refusal::RequestRequired => (S::CONFLICT, "request_required"),
+            Refusal::SlotUnavailable(_) => (S::CONFLICT, "slot_unavailable"),
+            Refusal::PriceChanged { .. } => (S::CONFLICT, "price_changed"),
+            Refusal::PaymentRequired(_) => (S::CONFLICT, "payment_required"),
+            Refusal::LastAdmin => (S::CONFLICT, "last_admin"),
             Refusal::InvalidTransition(_) => (S::CONFLICT, "invalid_transition"),
             Refusal::IdempotencyKeyReused => (S::UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
             Refusal::IdempotencyInFlight => (S::CONFLICT, "idempotency_in_flight"),
@@ -164,6 +171,9 @@ impl From<Refusal> for ApiError {
             Refusal::InviteResolved(status) | Refusal::RequestResolved(status) => {
                 error.with_detail("status", json!(status))
             }
+            Refusal::PriceChanged { price_minor, currency } => error
+                .with_detail("price", json!(Price::from_minor(price_minor, &currency)))
+                .with_detail("currency", json!(currency)),
             _ => error,
         }
     }

@@ -13,3 +13,4 @@ pub(crate) mod error;
 pub(crate) mod layers;
 mod limits;
 pub(crate) mod params;
+pub(crate) mod staff;

@@ -43,8 +43,14 @@ named!(
     ConversationId = "conversation",
     InviteId = "invite",
     RequestId = "request",
-    SessionId = "session"
+    SessionId = "session",
+    JobId = "job",
+    RequestedPersonId = "requested person"
 );
+
+impl Named for humanchat_domain::queue::Queue {
+    const WHAT: &'static str = "queue";
+}
 
 /// A query string; what can't be read is 400.
 pub(crate) struct Params<T>(pub T);

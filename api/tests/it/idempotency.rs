@@ -9,7 +9,6 @@ use humanchat_domain::{
     event::Channel,
     tx::Tx,
 };
-use humanchat_worker::testing::{Outcome, drain};
 use serde_json::{Value, json};
 
 use crate::{
@@ -251,6 +250,6 @@ async fn a_replay_asks_for_no_second_job() {
         answer.ok(201);
     }
     api.advance(Duration::from_hours(24));
-    assert_eq!(drain(&api.store).await, [("expire_invite", Outcome::Done)]);
+    assert_eq!(api.work().await, ["expire_invite", "mail_notification"]);
     api.idle().await;
 }

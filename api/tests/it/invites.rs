@@ -42,7 +42,7 @@ async fn connecting_asks_the_host_and_tells_both() {
     assert!(text(&invite["id"]).starts_with("inv_"));
     for person in [&guest, &host] {
         assert_eq!(person.pending().await, [text(&invite["id"])]);
-        let events = api.told(Channel::Notifications(id(&person.id))).await;
+        let events = api.told_to(person).await;
         assert_eq!(events.len(), 1);
         assert_eq!((&events[0]["type"], &events[0]["payload"]["event"]), (&json!("instant_invite"), &json!("pending")));
         assert_eq!(events[0]["payload"]["invite"], expected);
@@ -112,7 +112,7 @@ async fn accepting_starts_a_session_and_repeats_itself() {
         let told = api.told(Channel::Sessions(id(&person.id))).await;
         assert_eq!(told.len(), 1);
         assert_eq!((&told[0]["type"], &told[0]["payload"]["session"]), (&json!("session.created"), session));
-        let last = api.told(Channel::Notifications(id(&person.id))).await.pop().unwrap();
+        let last = api.told_to(person).await.pop().unwrap();
         assert_eq!(last["payload"]["session"], *session);
     }
     assert_refused_after(&[&guest, &host], &invite, "accept", "accepted").await;
@@ -202,7 +202,7 @@ async fn an_expired_invite_is_expired_before_its_job_has_run() {
     refused().await;
     for person in [&guest, &host] {
         assert_eq!(person.told_about(&invite).await, ["pending", "expired"]);
-        let last = api.told(Channel::Notifications(id(&person.id))).await.pop().unwrap();
+        let last = api.told_to(person).await.pop().unwrap();
         let told = if last["payload"]["invite"]["id"] == invite["id"] { &last["payload"]["invite"] } else { continue };
         assert_eq!((&told["status"], &told["resolved_at"]), (&json!("expired"), &invite["expires_at"]));
     }

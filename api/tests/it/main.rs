@@ -2,9 +2,15 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on has failed")]
 
+mod account;
+mod announcements;
+mod attendance;
 mod auth;
 mod availability;
 mod bodies;
+mod booking;
+mod booking_herd;
+mod booking_time;
 mod browsers;
 mod connect;
 mod conversations;
@@ -16,10 +22,13 @@ mod limits;
 mod magic_link;
 mod messages;
 mod metrics;
+mod notification_mail;
+mod notifications;
 mod odd_input;
 mod openapi;
 mod prices;
 mod raw;
+mod reachability;
 mod redis;
 mod refresh;
 mod requests;
@@ -28,6 +37,7 @@ mod search;
 mod server;
 mod sessions;
 mod sockets;
+mod staff;
 mod story;
 mod support;
 mod users;

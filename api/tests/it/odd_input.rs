@@ -2,12 +2,13 @@
 //! the answer is a documented one.
 
 use futures_util::future::join_all;
+use humanchat_domain::{admin::requested_people, auth::Role};
 use reqwest::{Method, header::CONTENT_TYPE};
 use serde_json::{Value, json};
 
 use crate::{
     openapi::{CODES, Operation, document, operations},
-    scene::text,
+    scene::{id, text},
     support::{Answer, Person, api},
 };
 
@@ -191,7 +192,29 @@ impl<'a> Probe<'a> {
     /// Somebody for whom the operation has something to work on.
     async fn prepare(operation: Operation, caller: Person<'a>, other: &Person<'a>) -> Self {
         let path = &operation.path;
-        let id = if path.starts_with("/api/conversations/{id}") {
+        if path.starts_with("/api/admin/") {
+            caller.becomes(Role::Admin).await;
+        }
+        let id = if path.starts_with("/api/admin/users/{id}") {
+            other.id.clone()
+        } else if path.starts_with("/api/admin/requested-people/{id}") {
+            let mut tx = caller.api.store.begin(None).await.unwrap();
+            let asked = requested_people::record(&mut tx, id(&caller.id), "Jane Goodall").await.unwrap();
+            tx.commit().await.unwrap();
+            asked.id.to_string()
+        } else if path.starts_with("/api/admin/queues/{name}") {
+            "mail".to_owned()
+        } else if path.starts_with("/api/admin/jobs/{id}") {
+            other.appear().await;
+            let jobs = caller.get("/api/admin/jobs?kind=end_presence&limit=1").await.ok(200);
+            let job = text(&jobs["jobs"][0]["id"]);
+            if path.ends_with("/retry") {
+                caller.post(&format!("/api/admin/jobs/{job}/cancel"), json!({})).await.ok(200);
+            }
+            job
+        } else if path.ends_with("/convert") {
+            text(&caller.invite(other).await["id"])
+        } else if path.starts_with("/api/conversations/{id}") {
             let id = caller.conversation_with(other).await;
             caller.say(&id, "Hello").await.ok(201);
             id
@@ -209,7 +232,7 @@ impl<'a> Probe<'a> {
             assert!(!path.contains('{'), "{path} needs something to work on");
             String::new()
         };
-        let path = path.replace("{id}", &id);
+        let path = path.replace("{id}", &id).replace("{name}", &id);
         Self { operation, path, caller, requests: 0 }
     }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::support::api;
 
 /// Every code this api answers with.
-pub const CODES: [&str; 28] = [
+pub const CODES: [&str; 32] = [
     "malformed_request",
     "unauthenticated",
     "invalid_credentials",
@@ -20,7 +20,11 @@ pub const CODES: [&str; 28] = [
     "host_busy",
     "requester_busy",
     "request_required",
+    "slot_unavailable",
+    "price_changed",
+    "payment_required",
     "invalid_transition",
+    "last_admin",
     "email_taken",
     "idempotency_in_flight",
     "invite_expired",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use humanchat_domain::{auth::Role, event::Channel, testing, users};
+use humanchat_domain::{auth::Role, testing, users};
 use serde_json::{Value, json};
 
 use crate::{
@@ -16,7 +16,7 @@ impl Person<'_> {
         self.post("/api/requests", json!({"targetUserId": target.id, "message": message})).await
     }
 
-    async fn decide(&self, request: &Value, status: &str) -> Answer {
+    pub async fn decide(&self, request: &Value, status: &str) -> Answer {
         self.patch(&format!("/api/requests/{}/status", text(&request["id"])), json!({"status": status})).await
     }
 
@@ -34,7 +34,7 @@ impl Person<'_> {
         .await
     }
 
-    async fn becomes(&self, role: Role) {
+    pub async fn becomes(&self, role: Role) {
         let mut tx = self.api.store.begin(None).await.unwrap();
         users::set_role(&mut tx, id(&self.id), role).await.unwrap();
         tx.commit().await.unwrap();
@@ -66,7 +66,7 @@ async fn a_request_waits_for_its_target_and_is_told_to_them() {
     assert_eq!(guest.requests("?role=requester").await, [text(&request["id"])]);
     assert_eq!(guest.requests("").await, host.requests("?role=requester").await, "both are empty");
     assert_eq!(third.requests("").await, Vec::<String>::new());
-    let events = api.told(Channel::Notifications(id(&host.id))).await;
+    let events = api.told_to(&host).await;
     assert_eq!(events.len(), 1);
     assert_eq!((&events[0]["type"], &events[0]["payload"]["request"]), (&json!("request.created"), &expected));
     api.advance(Duration::from_mins(1));
@@ -135,7 +135,7 @@ async fn an_approval_brings_the_conversation_and_both_are_told() {
     let details = host.decide(&request, "declined").await.refused(409, "request_resolved");
     assert_eq!(details["status"], "approved");
     for (person, expected) in [(&guest, &["request.updated"][..]), (&host, &["request.created", "request.updated"])] {
-        let events = api.told(Channel::Notifications(id(&person.id))).await;
+        let events = api.told_to(person).await;
         assert_eq!(strings(&json!(events), "type"), expected);
         let last = &events.last().unwrap()["payload"];
         assert_eq!(last["request"], decided["request"]);
@@ -185,7 +185,7 @@ async fn of_opposite_answers_at_once_one_counts() {
     });
     let answers = at_once(deeds).await;
     assert_eq!((count(&answers, 200), count(&answers, 409)), (8, 8), "{answers:?}");
-    let told = api.told(Channel::Notifications(id(&host.id))).await;
+    let told = api.told_to(&host).await;
     assert_eq!(strings(&json!(told), "type"), ["request.created", "request.updated"]);
 }
 

@@ -10,7 +10,7 @@ use humanchat_api::{
 use humanchat_domain::{
     Store,
     clock::Clock,
-    testing::{SignedIn, TestDatabase, noon},
+    testing::{SignedIn, TestDatabase, lasting_token, noon},
 };
 use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
@@ -173,6 +173,13 @@ impl<'a> Person<'a> {
         Self { api, id: person.user_id.to_string(), email, token: person.token.clone(), refresh_token }
     }
 
+    /// The same person, whose token outlasts the days a test lets pass.
+    #[must_use]
+    pub fn to_stay(self) -> Self {
+        let token = lasting_token(&self.api.store, &self.token);
+        Self { token, ..self }
+    }
+
     /// The same person at another api process.
     pub fn at<'b>(&self, api: &'b Api) -> Person<'b> {
         Person {
@@ -261,6 +268,16 @@ impl Socket {
                 }
                 Some(Ok(_)) => {}
                 Some(Err(_)) | None => return Err(None),
+            }
+        }
+    }
+
+    /// The next frame that isn't about a notification.
+    pub async fn next_deed(&mut self) -> Value {
+        loop {
+            let frame = self.next().await;
+            if !frame["type"].as_str().unwrap_or_default().starts_with("notification.") {
+                return frame;
             }
         }
     }

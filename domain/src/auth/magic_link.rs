@@ -13,7 +13,7 @@ use super::{Auth, normal_email, password, queries, sign_in, token};
 use crate::{
     Store,
     error::{Error, Refusal, Result},
-    id::{MagicLinkId, UserId},
+    id::{MagicLinkId, MailId, UserId},
     mail::Letter,
     text::rules,
     tx::Tx,
@@ -114,12 +114,15 @@ pub async fn mail_magic_link(mut tx: Tx, magic_link_id: MagicLinkId) -> Result<(
     // After the #, so that it never reaches a server's log.
     link.set_fragment(Some(&format!("token={token}")));
     let letter = Letter {
+        // A repeat is another mail: it has a new token, and the former one no longer works.
+        about: MailId::new().to_string(),
         to: email,
         subject: "Your sign-in link for HumanChat".to_owned(),
         body: format!(
             "Hello,\n\nopen this link and press the button to sign in to HumanChat:\n\n{link}\n\n\
              It works once, for 15 minutes. If you didn't ask for it, ignore this mail.\n"
         ),
+        calendar: None,
     };
     let mailer = tx.store().mailer.clone();
     mailer.send(tx, letter).await

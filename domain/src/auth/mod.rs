@@ -212,6 +212,22 @@ pub async fn use_ticket(store: &Store, ticket: &str) -> Result<Option<LoginId>> 
     Ok(queries::take_ticket(&store.pool, &token::hash(ticket), store.clock.now()).await?)
 }
 
+/// A sign-in of somebody's.
+#[derive(Debug, Serialize)]
+pub struct LoginRecord {
+    /// Id.
+    pub id: LoginId,
+    /// When they signed in.
+    pub created_at: Timestamp,
+    /// When they signed out, or it was ended.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// Somebody's sign-ins, newest first.
+pub(crate) async fn logins(store: &Store, user_id: UserId) -> Result<Vec<LoginRecord>> {
+    Ok(queries::logins(&store.pool, user_id).await?)
+}
+
 /// Prepares what the first sign-in would otherwise wait for.
 pub fn warm_up() {
     password::warm_up();

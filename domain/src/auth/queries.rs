@@ -3,9 +3,12 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use super::{Authority, Role};
-use crate::id::{LoginId, MagicLinkId, UserId};
-use crate::pool::Pool;
+use super::{Authority, LoginRecord, Role};
+use crate::{
+    id::{LoginId, MagicLinkId, UserId},
+    pool::Pool,
+    text::Timestamp,
+};
 
 pub(super) struct NewUser<'a> {
     pub id: UserId,
@@ -67,6 +70,17 @@ pub(super) async fn insert_login(
 pub(super) async fn end_login(conn: &mut PgConnection, id: LoginId, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query!("update logins set ended_at = $2 where id = $1 and ended_at is null", id.0, now).execute(conn).await?;
     Ok(())
+}
+
+pub(super) async fn logins(pool: &Pool, user_id: UserId) -> sqlx::Result<Vec<LoginRecord>> {
+    sqlx::query_as!(
+        LoginRecord,
+        r#"select id as "id: LoginId", created_at as "created_at: Timestamp", ended_at as "ended_at: Timestamp"
+           from logins where user_id = $1 order by id desc"#,
+        user_id.0,
+    )
+    .fetch_all(pool)
+    .await
 }
 
 pub(super) async fn insert_refresh_token(

@@ -16,7 +16,7 @@ pub use slots::{Missing, Span};
 use crate::{
     Store,
     error::{Refusal, Result},
-    id::UserId,
+    id::{SessionId, UserId},
     text::{Timestamp, moment},
     tx::Tx,
 };
@@ -92,7 +92,7 @@ pub async fn find(store: &Store, host: UserId, query: &SlotQuery) -> Result<Avai
     let zone = query.zone()?.unwrap_or_else(|| rules.zone());
     let within = query.span(zone, now)?;
     let duration = query.duration(&rules)?;
-    let agenda = queries::agenda(&mut connection, host, within.widened()).await?;
+    let agenda = queries::agenda(&mut connection, host, within.widened(), None, now).await?;
     connection.give_back();
     let (mut offered, mut missing) = (Vec::new(), Vec::new());
     for (start, reason) in slots::slots(&rules, &Wish { within, duration, now }, &agenda) {
@@ -126,7 +126,28 @@ pub async fn set_rules(tx: &mut Tx, caller: UserId, rules: Valid<Rules>) -> Resu
     Ok(rules)
 }
 
+/// The buffer behind a slot, if a host offers just this one; as though one of their sessions were not.
+/// Lock the host first.
+pub(crate) async fn offered(
+    tx: &mut Tx,
+    host: UserId,
+    slot: Span,
+    except: Option<SessionId>,
+) -> Result<Option<TimeDelta>> {
+    let now = tx.now();
+    let Some(rules) = queries::host(tx.conn(), host).await?.and_then(|host| host.rules) else { return Ok(None) };
+    let agenda = queries::agenda(tx.conn(), host, slot.widened(), except, now).await?;
+    let wish = Wish { within: slot, duration: slot.end - slot.start, now };
+    let is_offered = slots::slots(&rules, &wish, &agenda).contains(&(slot.start, None));
+    Ok(is_offered.then(|| TimeDelta::minutes(rules.buffer_minutes.into())))
+}
+
 impl Span {
+    /// With so much more behind it.
+    pub(crate) fn stretched(self, by: TimeDelta) -> Self {
+        Self { end: self.end + by, ..self }
+    }
+
     /// With a day before and after: all of the local dates it touches, and every buffer.
     fn widened(self) -> Self {
         let day = TimeDelta::days(1);

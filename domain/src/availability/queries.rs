@@ -7,7 +7,7 @@ use super::{
     Rules,
     slots::{Agenda, Span},
 };
-use crate::id::UserId;
+use crate::id::{SessionId, UserId};
 
 pub(super) struct Host {
     pub timezone: String,
@@ -40,22 +40,37 @@ pub(super) async fn save(conn: &mut PgConnection, id: UserId, rules: &Rules, now
     Ok(())
 }
 
-/// What a host has agreed to that matters for slots in a span.
-pub(super) async fn agenda(conn: &mut PgConnection, host: UserId, span: Span) -> sqlx::Result<Agenda> {
+/// What a host has agreed to that matters for slots in a span, but for one session and for holds that
+/// have run out.
+pub(super) async fn agenda(
+    conn: &mut PgConnection,
+    host: UserId,
+    span: Span,
+    except: Option<SessionId>,
+    now: DateTime<Utc>,
+) -> sqlx::Result<Agenda> {
+    let except = except.map(|id| id.0);
     let busy = sqlx::query_scalar!(
-        r#"select during as "during: PgRange<DateTime<Utc>>" from engagements where user_id = $1 and during && tstzrange($2, $3)"#,
+        r#"select during as "during: PgRange<DateTime<Utc>>" from engagements e
+           where user_id = $1 and during && tstzrange($2, $3) and session_id is distinct from $4
+             and not exists (select from sessions s where s.id = e.session_id and s.hold_expires_at <= $5)"#,
         host.0,
         span.start,
         span.end,
+        except,
+        now,
     )
     .fetch_all(&mut *conn)
     .await?;
     let bookings = sqlx::query_scalar!(
         "select start_time from sessions
-         where host_user_id = $1 and start_time >= $2 and start_time < $3 and type = 'scheduled' and status <> 'cancelled'",
+         where host_user_id = $1 and start_time >= $2 and start_time < $3 and type = 'scheduled' and status <> 'cancelled'
+           and id is distinct from $4 and coalesce(hold_expires_at > $5, true)",
         host.0,
         span.start,
         span.end,
+        except,
+        now,
     )
     .fetch_all(conn)
     .await?;

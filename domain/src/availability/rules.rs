@@ -21,8 +21,18 @@ impl DayMinute {
     const END: u16 = 24 * 60;
     const WHOLE_DAY: (Self, Self) = (Self(0), Self(Self::END));
 
+    /// The minute of this number, 0 to 1440.
+    pub(crate) fn new(minute: u16) -> Option<Self> {
+        (minute <= Self::END).then_some(Self(minute))
+    }
+
+    /// Its number, 0 to 1440.
+    pub(crate) fn minute(self) -> u16 {
+        self.0
+    }
+
     /// This minute of a date, as its wall clocks show it.
-    pub(super) fn on(self, date: NaiveDate) -> NaiveDateTime {
+    pub(crate) fn on(self, date: NaiveDate) -> NaiveDateTime {
         date.and_time(NaiveTime::MIN) + TimeDelta::minutes(self.0.into())
     }
 }

@@ -2,7 +2,7 @@
 
 use garde::{Unvalidated, Valid, Validate};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::queries;
@@ -12,6 +12,7 @@ use crate::{
     error::{Refusal, Result},
     event::{Channel, Event},
     id::{ConversationId, UserId},
+    notifications::{self, Notice, NotificationKind},
     text::rules,
     tx::Tx,
     users::text_enum,
@@ -216,8 +217,11 @@ pub async fn send_message(tx: &mut Tx, caller: UserId, id: ConversationId, new: 
         tx.begin_part().await?;
     }
     match queries::insert_message(tx.conn(), id, caller, &new, now).await? {
-        queries::Inserted::Stored(message) => {
+        queries::Inserted::Stored(message, away) => {
             tx.emit(Channel::Conversation(id), Event::MessageCreated(message.clone()));
+            if let Some(away) = away {
+                tell_away(tx, id, away).await?;
+            }
             Ok(Sent { message, replayed: false })
         }
         queries::Inserted::NoConversation => Err(Refusal::NotFound("conversation").into()),
@@ -230,6 +234,20 @@ pub async fn send_message(tx: &mut Tx, caller: UserId, id: ConversationId, new: 
             }
         }
     }
+}
+
+/// Says it to somebody who isn't there: once until they have read further.
+async fn tell_away(tx: &mut Tx, id: ConversationId, away: queries::Away) -> Result<()> {
+    let notice = Notice {
+        user_id: away.user_id,
+        kind: NotificationKind::Message,
+        key: format!("message:{id}:{}", away.read_through),
+        title: format!("{} wrote to you", away.sender_name),
+        body: "There is something new in your conversation.".to_owned(),
+        data: json!({"conversation_id": id}),
+    };
+    notifications::notify(tx, notice).await?;
+    Ok(())
 }
 
 /// A conversation's messages, newest first.

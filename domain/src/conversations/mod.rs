@@ -18,6 +18,7 @@ use crate::{
     error::{Error, Refusal, Result},
     event::{Channel, Event},
     id::{ConversationId, SessionId, UserId},
+    notifications,
     text::{Lookup, Timestamp, rules},
     tx::Tx,
     users::{self, User, text_enum},
@@ -190,6 +191,7 @@ pub async fn mark_read(
             Channel::Conversation(id),
             Event::ConversationRead { conversation_id: id, user_id: caller, message_id: mark.message_id },
         );
+        notifications::settle_messages(tx, caller, id).await?;
     }
     view(tx, id, caller).await
 }

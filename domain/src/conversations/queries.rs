@@ -256,10 +256,21 @@ pub(super) async fn load(
 }
 
 pub(super) enum Inserted {
-    Stored(Message),
+    /// As stored, and who doesn't hear of it by themselves.
+    Stored(Message, Option<Away>),
     /// Its client id is taken. A number was used up: undo it.
     Duplicate(String),
     NoConversation,
+}
+
+/// A participant to whom a message is new in a way that a socket doesn't tell: they aren't there, or
+/// it is the first of a conversation.
+pub(super) struct Away {
+    pub user_id: UserId,
+    /// How far they have read.
+    pub read_through: i64,
+    /// Who wrote to them.
+    pub sender_name: String,
 }
 
 /// Takes the next number and stores the message under it, in one statement.
@@ -284,7 +295,14 @@ pub(super) async fn insert_message(
              on conflict (conversation_id, sender_id, client_message_id) where client_message_id is not null do nothing
              returning seq, created_at
            )
-           select s.seq as "seq?", s.created_at as "created_at?" from numbered left join stored s on true"#,
+           select s.seq as "seq?", s.created_at as "created_at?", away.user_id as "away_id?: UserId",
+                  away.read_through as "read_through?", away.sender_name as "sender_name?"
+           from numbered left join stored s on true
+           left join (select p.user_id, p.read_through, u.presence_state, u.present_until,
+                             (select name from users where id = $2) as sender_name
+                      from conversation_participants p join users u on u.id = p.user_id
+                      where p.conversation_id = $1 and p.user_id <> $2) away
+             on s.seq = 1 or not user_is_online(away.presence_state, away.present_until, away.user_id, $3)"#,
         id.0,
         sender.0,
         now,
@@ -300,7 +318,9 @@ pub(super) async fn insert_message(
     let (Some(seq), Some(created_at)) = (row.seq, row.created_at) else {
         return Ok(Inserted::Duplicate(new.client_message_id.clone().unwrap_or_default()));
     };
-    Ok(Inserted::Stored(Message {
+    let away = row.away_id.zip(row.read_through).zip(row.sender_name);
+    let away = away.map(|((user_id, read_through), sender_name)| Away { user_id, read_through, sender_name });
+    let message = Message {
         message_id: seq,
         conversation_id: id,
         sender_id: Some(sender),
@@ -311,7 +331,8 @@ pub(super) async fn insert_message(
         actions: new.actions.clone(),
         client_message_id: new.client_message_id.clone(),
         timestamp: created_at.timestamp_millis(),
-    }))
+    };
+    Ok(Inserted::Stored(message, away))
 }
 
 struct MessageRow {

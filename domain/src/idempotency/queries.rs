@@ -4,7 +4,6 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use super::{Key, Reply};
-
 use crate::pool::Pool;
 
 /// Held until the transaction ends, however it ends. False: another holds it.

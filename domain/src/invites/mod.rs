@@ -3,25 +3,33 @@
 //! An invite has exactly one outcome. Whoever moves its row first decides it; reads tell of an
 //! expiry before the job has written it.
 
+mod convert;
+mod notices;
 mod queries;
 
 use chrono::{DateTime, Utc};
 use garde::{Valid, Validate};
-use humanchat_jobs::{Job, invites::ExpireInvite};
+use humanchat_jobs::{JobKey, invites::ExpireInvite};
 use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
 use utoipa::ToSchema;
+
+pub use convert::{Conversion, ConversionTarget, Converted, convert};
 
 use crate::{
     Store,
     conversations::{self, Conversation},
     error::{Error, Refusal, Result},
     event::{Channel, Event, InviteEvent},
-    id::{ConversationId, InviteId, SessionId, UserId},
+    id::{ConversationId, InviteId, RequestId, SessionId, UserId},
     sessions::{self, Session},
     text::{Lookup, Timestamp},
     tx::Tx,
-    users::{ConversationType, DisplayMode, text_enum},
+    users::{self, ConversationType, DisplayMode, text_enum},
 };
+
+/// After how many unanswered invites in a row somebody counts as not looking.
+const AWAY_AFTER: i64 = 3;
 
 text_enum! {
     /// How an invite stands. All but the first are final.
@@ -75,6 +83,10 @@ pub struct Invite {
     pub created_at: Timestamp,
     #[serde(skip)]
     session_id: Option<SessionId>,
+    #[serde(skip)]
+    request_id: Option<RequestId>,
+    #[serde(skip)]
+    booking_id: Option<SessionId>,
 }
 
 impl Invite {
@@ -227,6 +239,9 @@ pub async fn cancel(tx: &mut Tx, caller: UserId, id: InviteId) -> Result<Invite>
 /// # Errors
 /// The database's.
 pub async fn expire(tx: &mut Tx, id: InviteId) -> Result<Option<DateTime<Utc>>> {
+    // People before invites, like everybody else: an expiry may change how the host stands.
+    let Some(host) = queries::host_of(tx.conn(), id).await? else { return Ok(None) };
+    users::lock(tx, &[host]).await?;
     let Some(invite) = queries::lock(tx.conn(), id).await? else { return Ok(None) };
     if invite.status != InviteStatus::Pending {
         return Ok(None);
@@ -234,7 +249,7 @@ pub async fn expire(tx: &mut Tx, id: InviteId) -> Result<Option<DateTime<Utc>>> 
     if invite.expires_at.0 > tx.now() {
         return Ok(Some(invite.expires_at.0));
     }
-    resolve(tx, id, InviteStatus::Expired, None).await?;
+    lapse(tx, &invite).await?;
     Ok(None)
 }
 
@@ -296,8 +311,49 @@ async fn live(tx: &mut Tx, a: UserId, b: UserId) -> Result<Option<Invite>> {
     if invite.status == InviteStatus::Pending {
         return Ok(Some(invite));
     }
-    resolve(tx, invite.id, InviteStatus::Expired, None).await?;
+    lapse(tx, &invite).await?;
     Ok(None)
+}
+
+/// Ends an invite that nobody answered. Who left so many unanswered in a row doesn't look. Lock the
+/// host first.
+async fn lapse(tx: &mut Tx, invite: &Invite) -> Result<()> {
+    resolve(tx, invite.id, InviteStatus::Expired, None).await?;
+    let host = invite.target_user_id;
+    if queries::were_unanswered(tx.conn(), host, AWAY_AFTER).await? && users::go_idle(tx.conn(), host).await? {
+        users::announce_status(tx, &[host]).await?;
+    }
+    Ok(())
+}
+
+/// Every invite of somebody's, on either side, newest first.
+pub(crate) async fn all_of(
+    conn: &mut PgConnection,
+    person: UserId,
+    before: Option<InviteId>,
+    limit: i64,
+    now: DateTime<Utc>,
+) -> Result<Vec<Invite>> {
+    let invites = queries::all_of(conn, person, before, limit).await?;
+    Ok(invites.into_iter().map(|invite| invite.at(now)).collect())
+}
+
+/// Ends what waits for or from somebody who leaves, as if they declined or cancelled it. Lock the
+/// person first.
+pub(crate) async fn end_all(tx: &mut Tx, person: UserId) -> Result<()> {
+    for id in queries::waiting(tx.conn(), person).await? {
+        let invite = locked(tx, id).await?;
+        match invite.status {
+            InviteStatus::Pending if invite.target_user_id == person => {
+                resolve(tx, id, InviteStatus::Declined, None).await?;
+            }
+            InviteStatus::Pending => {
+                resolve(tx, id, InviteStatus::Cancelled, None).await?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -342,7 +398,7 @@ async fn resolve(tx: &mut Tx, id: InviteId, outcome: InviteStatus, session: Opti
     if !queries::resolve(tx.conn(), id, outcome, session.map(|session| session.id), now).await? {
         return Err(Error::Internal("a locked invite was resolved by somebody else"));
     }
-    tx.cancel_job::<ExpireInvite>(&ExpireInvite { invite_id: id }.dedupe_key().unwrap_or_default()).await?;
+    tx.cancel_jobs(&[JobKey::of(&ExpireInvite { invite_id: id })]).await?;
     let invite = locked(tx, id).await?;
     tell(tx, &invite, session).await?;
     Ok(invite)
@@ -357,6 +413,7 @@ async fn tell(tx: &mut Tx, invite: &Invite, session: Option<&Session>) -> Result
         InviteStatus::Expired => InviteEvent::Expired,
     };
     let conversation = conversations::shared_view(tx, invite.conversation_id, invite.target_user_id).await?;
+    notices::give(tx, invite, &conversation).await?;
     for person in [invite.target_user_id, invite.requester_user_id] {
         let (invite, conversation) = (invite.clone(), Some(conversation.clone()));
         let event = Event::InstantInvite { event, invite, conversation, session: session.cloned() };

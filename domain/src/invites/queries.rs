@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 
 use super::{Host, Invite, InviteStatus};
 use crate::{
-    id::{ConversationId, InviteId, SessionId, UserId},
+    id::{ConversationId, InviteId, RequestId, SessionId, UserId},
     pool::Pool,
     text::Timestamp,
     users::{ConversationType, DisplayMode},
@@ -72,7 +72,8 @@ pub(super) async fn lock(conn: &mut PgConnection, id: InviteId) -> sqlx::Result<
                   requester_user_id as "requester_user_id: UserId", target_user_id as "target_user_id: UserId",
                   status as "status: InviteStatus", expires_at as "expires_at: Timestamp", created_at as "server_now: Timestamp",
                   resolved_at as "resolved_at: Timestamp", created_at as "created_at: Timestamp",
-                  session_id as "session_id: SessionId"
+                  session_id as "session_id: SessionId", request_id as "request_id: RequestId",
+                  booking_id as "booking_id: SessionId"
            from invites where id = $1 for update"#,
         id.0,
     )
@@ -90,7 +91,8 @@ pub(super) async fn lock_pending(
                   requester_user_id as "requester_user_id: UserId", target_user_id as "target_user_id: UserId",
                   status as "status: InviteStatus", expires_at as "expires_at: Timestamp", created_at as "server_now: Timestamp",
                   resolved_at as "resolved_at: Timestamp", created_at as "created_at: Timestamp",
-                  session_id as "session_id: SessionId"
+                  session_id as "session_id: SessionId", request_id as "request_id: RequestId",
+                  booking_id as "booking_id: SessionId"
            from invites where conversation_id = $1 and status = 'pending' for update"#,
         conversation_id.0,
     )
@@ -105,7 +107,8 @@ pub(super) async fn pending(pool: &Pool, user_id: UserId, now: DateTime<Utc>) ->
                   requester_user_id as "requester_user_id: UserId", target_user_id as "target_user_id: UserId",
                   status as "status: InviteStatus", expires_at as "expires_at: Timestamp", created_at as "server_now: Timestamp",
                   resolved_at as "resolved_at: Timestamp", created_at as "created_at: Timestamp",
-                  session_id as "session_id: SessionId"
+                  session_id as "session_id: SessionId", request_id as "request_id: RequestId",
+                  booking_id as "booking_id: SessionId"
            from invites
            where (target_user_id = $1 or requester_user_id = $1) and status = 'pending' and expires_at > $2
            order by id desc limit 100"#,
@@ -134,4 +137,71 @@ pub(super) async fn resolve(
     .execute(conn)
     .await?;
     Ok(result.rows_affected() > 0)
+}
+
+pub(super) async fn host_of(conn: &mut PgConnection, id: InviteId) -> sqlx::Result<Option<UserId>> {
+    sqlx::query_scalar!(r#"select target_user_id as "host: UserId" from invites where id = $1"#, id.0)
+        .fetch_optional(conn)
+        .await
+}
+
+/// Whether the latest so many invites to somebody that had their time went unanswered.
+pub(super) async fn were_unanswered(conn: &mut PgConnection, host: UserId, count: i64) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"select count(*) filter (where status = 'expired') = $2 as "were!"
+           from (select status from invites
+                 where target_user_id = $1 and status in ('accepted', 'declined', 'expired')
+                 order by id desc limit $2) latest"#,
+        host.0,
+        count,
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// Notes what an invite was turned into.
+pub(super) async fn set_request(conn: &mut PgConnection, id: InviteId, request: RequestId) -> sqlx::Result<()> {
+    sqlx::query!("update invites set request_id = $2 where id = $1", id.0, request.0).execute(conn).await?;
+    Ok(())
+}
+
+/// Notes what an invite was turned into.
+pub(super) async fn set_booking(conn: &mut PgConnection, id: InviteId, session: SessionId) -> sqlx::Result<()> {
+    sqlx::query!("update invites set booking_id = $2 where id = $1", id.0, session.0).execute(conn).await?;
+    Ok(())
+}
+
+/// What waits for or from somebody.
+pub(super) async fn waiting(conn: &mut PgConnection, person: UserId) -> sqlx::Result<Vec<InviteId>> {
+    sqlx::query_scalar!(
+        r#"select id as "id: InviteId" from invites
+           where status = 'pending' and $1 in (requester_user_id, target_user_id) order by id"#,
+        person.0,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+pub(super) async fn all_of(
+    conn: &mut PgConnection,
+    person: UserId,
+    before: Option<InviteId>,
+    limit: i64,
+) -> sqlx::Result<Vec<Invite>> {
+    sqlx::query_as!(
+        Invite,
+        r#"select id as "id: InviteId", conversation_id as "conversation_id: ConversationId",
+                  requester_user_id as "requester_user_id: UserId", target_user_id as "target_user_id: UserId",
+                  status as "status: InviteStatus", expires_at as "expires_at: Timestamp", created_at as "server_now: Timestamp",
+                  resolved_at as "resolved_at: Timestamp", created_at as "created_at: Timestamp",
+                  session_id as "session_id: SessionId", request_id as "request_id: RequestId",
+                  booking_id as "booking_id: SessionId"
+           from invites where $1 in (requester_user_id, target_user_id) and ($2::uuid is null or id < $2)
+           order by id desc limit $3"#,
+        person.0,
+        before.map(|id| id.0),
+        limit,
+    )
+    .fetch_all(conn)
+    .await
 }

@@ -1,13 +1,20 @@
 //! Mail: through SMTP where there is one, else kept in the database for `/dev/mailbox`.
+//!
+//! A letter has an id that follows from what it is about. Written twice, because a worker died in
+//! between, it is one to the mailbox and to mail systems that look at ids.
 
 mod queries;
 
-use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor, message::Mailbox};
+use lettre::{
+    AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
+    message::{Attachment, Mailbox, MultiPart, SinglePart, header::ContentType},
+};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 
 use crate::{
     Store,
+    calendar::CalendarEvent,
     config::{SettingError, Settings, unusable},
     error::{Error, Result},
     id::MailId,
@@ -18,12 +25,16 @@ use crate::{
 /// A mail to one person.
 #[derive(Debug, Clone)]
 pub(crate) struct Letter {
+    /// What it is about, in letters, digits, `.`, `_` and `-`: the same for the same letter.
+    pub about: String,
     /// A checked address.
     pub to: String,
     /// One line.
     pub subject: String,
     /// Plain text.
     pub body: String,
+    /// What a calendar may do with it.
+    pub calendar: Option<CalendarEvent>,
 }
 
 /// A mail that was kept.
@@ -37,6 +48,9 @@ pub struct KeptMail {
     pub subject: String,
     /// Plain text.
     pub body: String,
+    /// The attached calendar file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calendar: Option<String>,
     /// When it was written.
     pub created_at: Timestamp,
 }
@@ -67,6 +81,16 @@ impl Mailer {
         Ok(Self { from, smtp })
     }
 
+    /// The address that mail comes from.
+    pub(crate) fn address(&self) -> String {
+        self.from.email.to_string()
+    }
+
+    /// Where that address is: what ids of ours end with.
+    pub(crate) fn domain(&self) -> &str {
+        self.from.email.domain()
+    }
+
     /// Commits `tx`, and hands the letter over: to the SMTP server after the commit, or, where
     /// there is none, into the database with it.
     ///
@@ -75,20 +99,44 @@ impl Mailer {
     pub(crate) async fn send(&self, mut tx: Tx, letter: Letter) -> Result<()> {
         let Some(smtp) = &self.smtp else {
             let now = tx.now();
-            queries::insert(tx.conn(), MailId::new(), &letter, now).await?;
+            queries::insert(tx.conn(), MailId::new(), &self.message_id(&letter), &letter, now).await?;
             return tx.commit().await;
         };
         tx.commit().await?;
-        let to = letter.to.parse().map_err(|_| Error::Internal("a stored address can't be written to"))?;
-        let message = Message::builder()
-            .from(self.from.clone())
-            .to(Mailbox::new(None, to))
-            .subject(letter.subject)
-            .body(letter.body)
-            .map_err(|error| Error::Mail(error.into()))?;
-        smtp.send(message).await.map_err(|error| Error::Mail(error.into()))?;
+        smtp.send(self.message(letter)?).await.map_err(|error| Error::Mail(error.into()))?;
         Ok(())
     }
+
+    fn message_id(&self, letter: &Letter) -> String {
+        format!("<{}@{}>", letter.about, self.domain())
+    }
+
+    fn message(&self, letter: Letter) -> Result<Message> {
+        let to = letter.to.parse().map_err(|_| Error::Internal("a stored address can't be written to"))?;
+        let builder = Message::builder()
+            .message_id(Some(self.message_id(&letter)))
+            .from(self.from.clone())
+            .to(Mailbox::new(None, to))
+            .subject(letter.subject);
+        let message = match letter.calendar {
+            None => builder.header(ContentType::TEXT_PLAIN).body(letter.body),
+            Some(event) => builder.multipart(with_calendar(letter.body, &event)?),
+        };
+        message.map_err(|error| Error::Mail(error.into()))
+    }
+}
+
+/// As calendars expect it: those that read mail take the alternative, people open the file.
+fn with_calendar(body: String, event: &CalendarEvent) -> Result<MultiPart> {
+    let ics = event.to_ics();
+    let media_type = format!("text/calendar; method={}; charset=utf-8", event.method.as_str());
+    let inline = ContentType::parse(&media_type).map_err(|error| Error::Mail(error.into()))?;
+    let file = ContentType::parse("application/ics").map_err(|error| Error::Mail(error.into()))?;
+    let alternative = MultiPart::alternative()
+        .singlepart(SinglePart::plain(body))
+        .singlepart(SinglePart::builder().header(inline).body(ics.clone()));
+    let attachment = Attachment::new("invite.ics".to_owned()).body(ics, file);
+    Ok(MultiPart::mixed().multipart(alternative).singlepart(attachment))
 }
 
 /// The newest kept mails, at most 100; to one address if given.
@@ -97,4 +145,65 @@ impl Mailer {
 /// The database's.
 pub async fn kept(store: &Store, to: Option<&str>) -> Result<Vec<KeptMail>> {
     Ok(queries::newest(&store.pool, to).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, TimeDelta};
+
+    use super::*;
+    use crate::calendar::{Attendee, Method};
+
+    fn letter(calendar: Option<CalendarEvent>) -> Letter {
+        let text = |text: &str| text.to_owned();
+        Letter {
+            about: text("ntf_1"),
+            to: text("casey@example.com"),
+            subject: text("Booked"),
+            body: text("Hello."),
+            calendar,
+        }
+    }
+
+    fn written(letter: Letter) -> String {
+        let mailer = Mailer { from: "HumanChat <hello@talk.example>".parse().unwrap(), smtp: None };
+        String::from_utf8(mailer.message(letter).unwrap().formatted()).unwrap()
+    }
+
+    #[test]
+    fn a_letter_has_the_id_of_what_it_is_about() {
+        for _ in 0..2 {
+            assert!(written(letter(None)).contains("Message-ID: <ntf_1@talk.example>\r\n"));
+        }
+    }
+
+    #[test]
+    fn a_calendar_file_is_both_an_alternative_and_attached() {
+        let at = DateTime::UNIX_EPOCH;
+        let organizer = Attendee { name: "HumanChat".to_owned(), address: None };
+        let event = CalendarEvent {
+            uid: "sess_1@talk.example".to_owned(),
+            sequence: 1,
+            stamp: at,
+            start: at,
+            end: at + TimeDelta::minutes(30),
+            summary: "Talk".to_owned(),
+            description: String::new(),
+            url: "https://talk.example".to_owned(),
+            organizer,
+            attendees: Vec::new(),
+            method: Method::Cancel,
+            cancelled: true,
+        };
+        let mail = written(letter(Some(event)));
+        for line in [
+            "Content-Type: multipart/mixed;",
+            "Content-Type: multipart/alternative;",
+            "Content-Type: text/plain; charset=utf-8\r\n",
+            "Content-Type: text/calendar; method=CANCEL; charset=utf-8\r\n",
+            "Content-Disposition: attachment; filename=\"invite.ics\"\r\n",
+        ] {
+            assert_eq!(mail.matches(line).count(), 1, "{line} in {mail}");
+        }
+    }
 }

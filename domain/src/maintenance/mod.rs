@@ -27,6 +27,14 @@ pub async fn rotate_events(store: &Store) -> Result<()> {
     Ok(())
 }
 
+/// Deletes what is known of people's coming and going two days ago and longer.
+///
+/// # Errors
+/// The database's.
+pub async fn prune_presences(store: &Store) -> Result<()> {
+    realtime::prune_presences(store).await
+}
+
 /// Deletes sign-in links, tokens, tickets and remembered replies past their time.
 ///
 /// # Errors

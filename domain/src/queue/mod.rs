@@ -1,16 +1,28 @@
-//! The queue as operators see it.
+//! The queue as operators see it, and what they may do with it.
 
+mod control;
 mod queries;
 
-use humanchat_jobs::Queue;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use sqlx::PgExecutor;
+use utoipa::ToSchema;
 
-use crate::{Store, error::Result};
+pub use control::{JobQuery, JobState, QueuedJob, cancel, find, list, pause, resume, retry};
+pub use humanchat_jobs::Queue;
+
+use crate::{Store, error::Result, text::Timestamp};
 
 /// What stands in a queue.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Backlog {
     /// Which queue.
+    #[serde(rename = "name")]
+    #[schema(example = "default")]
     pub queue: String,
+    /// Since when it is paused: workers take nothing from it, what runs goes on.
+    #[schema(required)]
+    pub paused_at: Option<Timestamp>,
     /// Jobs that are due.
     pub waiting: i64,
     /// Jobs that are due later.
@@ -28,8 +40,12 @@ pub struct Backlog {
 /// # Errors
 /// The database's.
 pub async fn backlogs(store: &Store) -> Result<Vec<Backlog>> {
+    backlogs_at(&store.pool, store.clock.now()).await
+}
+
+pub(crate) async fn backlogs_at(conn: impl PgExecutor<'_>, now: DateTime<Utc>) -> Result<Vec<Backlog>> {
     let queues = Queue::ALL.map(|queue| queue.as_str().to_owned());
-    Ok(queries::backlogs(&store.pool, &queues, store.clock.now()).await?)
+    Ok(queries::backlogs(conn, &queues, now).await?)
 }
 
 /// How many seconds the job that is due the longest has waited; 0 when none is due.

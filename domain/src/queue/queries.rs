@@ -1,10 +1,11 @@
 //! SQL about the queue.
 
 use chrono::{DateTime, Utc};
+use humanchat_jobs::Queue;
+use sqlx::{PgConnection, PgExecutor};
 
-use super::Backlog;
-
-use crate::pool::Pool;
+use super::{Backlog, JobQuery, JobState, QueuedJob};
+use crate::{id::JobId, pool::Pool, text::Timestamp};
 
 /// Steps from lane to lane through the index, so that a million jobs due later cost nothing.
 pub(super) async fn lag(pool: &Pool, now: DateTime<Utc>) -> sqlx::Result<f64> {
@@ -25,10 +26,14 @@ pub(super) async fn lag(pool: &Pool, now: DateTime<Utc>) -> sqlx::Result<f64> {
     .await
 }
 
-pub(super) async fn backlogs(pool: &Pool, queues: &[String], now: DateTime<Utc>) -> sqlx::Result<Vec<Backlog>> {
+pub(super) async fn backlogs(
+    conn: impl PgExecutor<'_>,
+    queues: &[String],
+    now: DateTime<Utc>,
+) -> sqlx::Result<Vec<Backlog>> {
     sqlx::query_as!(
         Backlog,
-        r#"select q.queue as "queue!", a.waiting as "waiting!", a.scheduled as "scheduled!", a.oldest_seconds as "oldest_seconds!",
+        r#"select q.queue as "queue!", (select paused_at from queue_pauses p where p.queue = q.queue) as "paused_at: Timestamp", a.waiting as "waiting!", a.scheduled as "scheduled!", a.oldest_seconds as "oldest_seconds!",
              (select count(*) from jobs j where j.state = 'running' and j.queue = q.queue) as "running!",
              (select count(*) from jobs j where j.state = 'parked' and j.queue = q.queue) as "parked!"
            from unnest($1::text[]) q(queue), lateral (
@@ -38,6 +43,88 @@ pub(super) async fn backlogs(pool: &Pool, queues: &[String], now: DateTime<Utc>)
         queues,
         now,
     )
-    .fetch_all(pool)
+    .fetch_all(conn)
     .await
+}
+
+/// A page of jobs, newest first.
+pub(super) async fn list(
+    conn: &mut PgConnection,
+    query: &JobQuery,
+    before: Option<JobId>,
+    limit: i64,
+) -> sqlx::Result<Vec<QueuedJob>> {
+    sqlx::query_as!(
+        QueuedJob,
+        r#"select id as "id: JobId", kind, queue, state as "state: JobState", priority, data, run_at as "run_at: Timestamp",
+                  attempt, max_attempts, rescues, dedupe_key, request_id, last_error, created_at as "created_at: Timestamp",
+                  started_at as "started_at: Timestamp", finished_at as "finished_at: Timestamp"
+           from jobs
+           where ($1::text is null or queue = $1) and ($2::text is null or state = $2) and ($3::text is null or kind = $3)
+             and ($4::uuid is null or id < $4)
+           order by id desc limit $5"#,
+        query.queue,
+        query.state as Option<JobState>,
+        query.kind,
+        before.map(|id| id.0),
+        limit,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+pub(super) async fn find(conn: &mut PgConnection, id: JobId) -> sqlx::Result<Option<QueuedJob>> {
+    sqlx::query_as!(
+        QueuedJob,
+        r#"select id as "id: JobId", kind, queue, state as "state: JobState", priority, data, run_at as "run_at: Timestamp",
+                  attempt, max_attempts, rescues, dedupe_key, request_id, last_error, created_at as "created_at: Timestamp",
+                  started_at as "started_at: Timestamp", finished_at as "finished_at: Timestamp"
+           from jobs where id = $1"#,
+        id.0,
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// Makes a job that ended without success due again. False when it isn't such a one.
+pub(super) async fn retry(conn: &mut PgConnection, id: JobId, now: DateTime<Utc>) -> sqlx::Result<bool> {
+    let result = sqlx::query!(
+        "update jobs set state = 'available', attempt = 0, rescues = 0, run_at = $2, finished_at = null
+         where id = $1 and state in ('parked', 'cancelled')",
+        id.0,
+        now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(result.rows_affected() > 0)
+}
+
+/// Calls a job off that waits or is parked. False when it isn't such a one.
+pub(super) async fn cancel(conn: &mut PgConnection, id: JobId, now: DateTime<Utc>) -> sqlx::Result<bool> {
+    let result = sqlx::query!(
+        "update jobs set state = 'cancelled', finished_at = $2 where id = $1 and state in ('available', 'parked')",
+        id.0,
+        now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(result.rows_affected() > 0)
+}
+
+/// False when it was paused before.
+pub(super) async fn pause(conn: &mut PgConnection, queue: Queue, now: DateTime<Utc>) -> sqlx::Result<bool> {
+    let result = sqlx::query!(
+        "insert into queue_pauses (queue, paused_at) values ($1, $2) on conflict do nothing",
+        queue.as_str(),
+        now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(result.rows_affected() > 0)
+}
+
+/// False when it wasn't paused.
+pub(super) async fn resume(conn: &mut PgConnection, queue: Queue) -> sqlx::Result<bool> {
+    let result = sqlx::query!("delete from queue_pauses where queue = $1", queue.as_str()).execute(conn).await?;
+    Ok(result.rows_affected() > 0)
 }

@@ -156,8 +156,9 @@ impl SocketProcess {
             // there, and nobody would tell that the user is gone.
             users::lock(&mut tx, &changed).await?;
             let before = queries::online(tx.conn(), &changed, now).await?;
-            queries::add_sockets(tx.conn(), self.id, &came).await?;
+            queries::add_sockets(tx.conn(), self.id, &came, now).await?;
             queries::remove_sockets(tx.conn(), self.id, went).await?;
+            queries::close_presences(tx.conn(), went, now).await?;
             let after = queries::online(tx.conn(), &changed, now).await?;
             let differing: Vec<_> =
                 changed.into_iter().filter(|id| before.contains(id) != after.contains(id)).collect();
@@ -183,14 +184,24 @@ pub(crate) async fn sweep(store: &Store) -> Result<()> {
 async fn forget(store: &Store, process: Option<Uuid>) -> Result<()> {
     let mut tx = store.begin(None).await?;
     let now = tx.now();
-    let processes = queries::lock_processes(tx.conn(), process).await?;
+    let silent = queries::lock_processes(tx.conn(), process).await?;
+    let processes: Vec<_> = silent.iter().map(|process| process.id).collect();
     let gone = queries::people_of(tx.conn(), &processes).await?;
     users::lock(&mut tx, &gone).await?;
     queries::delete_processes(tx.conn(), &processes).await?;
+    // People were there as long as their process was, which is over since it was last heard of.
+    let silence = silent.iter().map(|process| process.silent_millis).min().filter(|_| process.is_none());
+    queries::close_presences(tx.conn(), &gone, now - TimeDelta::milliseconds(silence.unwrap_or(0))).await?;
     let still_online = queries::online(tx.conn(), &gone, now).await?;
     let offline: Vec<_> = gone.into_iter().filter(|id| !still_online.contains(id)).collect();
     users::announce_status(&mut tx, &offline).await?;
     tx.commit().await
+}
+
+/// Deletes what is known of people's coming and going two days ago and longer.
+pub(crate) async fn prune_presences(store: &Store) -> Result<()> {
+    queries::prune_presences(&store.pool, store.clock.now() - TimeDelta::days(2)).await?;
+    Ok(())
 }
 
 /// An event that isn't stored. `from`'s own sockets are not told.

@@ -7,8 +7,10 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Standing;
-use crate::id::{ConversationId, UserId};
-use crate::pool::Pool;
+use crate::{
+    id::{ConversationId, UserId},
+    pool::Pool,
+};
 
 /// Wishes, column by column.
 #[derive(Debug, Default)]
@@ -135,13 +137,24 @@ pub(super) async fn process_seen(conn: &mut PgConnection, id: Uuid) -> sqlx::Res
     .await
 }
 
-pub(super) async fn add_sockets(conn: &mut PgConnection, process: Uuid, users: &[UserId]) -> sqlx::Result<()> {
+pub(super) async fn add_sockets(
+    conn: &mut PgConnection,
+    process: Uuid,
+    users: &[UserId],
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
     let ids: Vec<_> = users.iter().map(|id| id.0).collect();
     sqlx::query!(
-        "insert into user_sockets (user_id, process_id)
-         select id, $1 from users where id = any($2) order by id on conflict do nothing",
+        "with known as (select id from users where id = any($2)),
+         here as (
+           insert into presences (user_id, since) select id, $3 from known
+           on conflict (user_id) where until is null do nothing
+         )
+         insert into user_sockets (user_id, process_id)
+         select id, $1 from known order by id on conflict do nothing",
         process,
         &ids,
+        now,
     )
     .execute(conn)
     .await?;
@@ -156,12 +169,46 @@ pub(super) async fn remove_sockets(conn: &mut PgConnection, process: Uuid, users
     Ok(())
 }
 
+/// These people were there until then, if they have no socket left.
+pub(super) async fn close_presences(
+    conn: &mut PgConnection,
+    users: &[UserId],
+    until: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    if users.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<_> = users.iter().map(|id| id.0).collect();
+    sqlx::query!(
+        "update presences p set until = greatest(since, $2)
+         where p.user_id = any($1) and p.until is null
+           and not exists (select from user_sockets s where s.user_id = p.user_id)",
+        &ids,
+        until,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn prune_presences(pool: &Pool, before: DateTime<Utc>) -> sqlx::Result<()> {
+    sqlx::query!("delete from presences where until < $1", before).execute(pool).await?;
+    Ok(())
+}
+
+pub(super) struct Silent {
+    pub id: Uuid,
+    /// Since it was last heard of.
+    pub silent_millis: i64,
+}
+
 /// One process, or all that have not been seen for 20 seconds. They can't report until the unit of
 /// work ends: one that does report, while it is given up for dead, waits and then starts anew.
-pub(super) async fn lock_processes(conn: &mut PgConnection, one: Option<Uuid>) -> sqlx::Result<Vec<Uuid>> {
-    sqlx::query_scalar!(
-        "select id from socket_processes
-         where id = $1 or ($1 is null and seen_at < now() - interval '20 seconds') order by id for update",
+pub(super) async fn lock_processes(conn: &mut PgConnection, one: Option<Uuid>) -> sqlx::Result<Vec<Silent>> {
+    sqlx::query_as!(
+        Silent,
+        r#"select id, (extract(epoch from now() - seen_at) * 1000)::bigint as "silent_millis!" from socket_processes
+           where id = $1 or ($1 is null and seen_at < now() - interval '20 seconds') order by id for update"#,
         one,
     )
     .fetch_all(conn)

@@ -3,11 +3,13 @@
 //! A request is decided once, by the person it was sent to or by who answers for them. Approving
 //! it provisions the pair's conversation in the same transaction.
 
+mod notices;
 mod queries;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use garde::{Valid, Validate};
 use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
 use utoipa::ToSchema;
 
 use crate::{
@@ -172,11 +174,56 @@ pub async fn ask(tx: &mut Tx, caller: UserId, new: Valid<NewRequest>) -> Result<
     if status.has_active_session {
         return Err(Refusal::HostBusy.into());
     }
+    Ok((insert(tx, (caller, target), &new).await?, true))
+}
+
+/// Asks somebody to talk who may be away: they were tried before. Lock both people first.
+///
+/// # Errors
+/// `NotFound`.
+pub(crate) async fn leave(tx: &mut Tx, (caller, target): (UserId, UserId), message: String) -> Result<(Request, bool)> {
+    users::status_of(tx, target).await?.ok_or(Refusal::NotFound("user"))?;
+    if let Some(waiting) = queries::lock_pending(tx.conn(), caller, target).await? {
+        return Ok((waiting, false));
+    }
+    let new = NewRequest { target_user_id: target.into(), message, preferred_time: None, budget_range: None };
+    Ok((insert(tx, (caller, target), &new).await?, true))
+}
+
+async fn insert(tx: &mut Tx, (caller, target): (UserId, UserId), new: &NewRequest) -> Result<Request> {
     let (id, now) = (RequestId::new(), tx.now());
-    queries::insert(tx.conn(), id, (caller, target), &new, now).await?;
+    queries::insert(tx.conn(), id, (caller, target), new, now).await?;
     let request = locked(tx, id).await?;
+    notices::asked(tx, &request).await?;
     tx.emit(Channel::Notifications(target), Event::RequestCreated { request: request.clone() });
-    Ok((request, true))
+    Ok(request)
+}
+
+/// Requests to managed members that wait, newest first.
+pub(crate) async fn to_managed(conn: &mut PgConnection, before: Option<RequestId>, limit: i64) -> Result<Vec<Request>> {
+    Ok(queries::to_managed(conn, before, limit).await?)
+}
+
+/// Every request of somebody's, on either side, newest first.
+pub(crate) async fn all_of(
+    conn: &mut PgConnection,
+    person: UserId,
+    before: Option<RequestId>,
+    limit: i64,
+) -> Result<Vec<Request>> {
+    Ok(queries::all_of(conn, person, before, limit).await?)
+}
+
+/// Declines what waits for or from somebody who leaves; both sides are told as by any answer. Lock
+/// the person first.
+pub(crate) async fn decline_all(tx: &mut Tx, person: UserId) -> Result<()> {
+    for id in queries::waiting(tx.conn(), person).await? {
+        let request = locked(tx, id).await?;
+        if request.status == RequestStatus::Pending {
+            resolve(tx, &request, Answer::Declined).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Requests of the caller's: those that wait first, then those decided in the last 30 days, each
@@ -247,6 +294,7 @@ async fn resolve(tx: &mut Tx, request: &Request, answer: Answer) -> Result<Reque
         return Err(Error::Internal("a locked request was decided by somebody else"));
     }
     let request = locked(tx, request.id).await?;
+    notices::decided(tx, &request).await?;
     let conversation = match conversation_id {
         Some(id) => Some(conversations::shared_view(tx, id, target).await?),
         None => None,
@@ -258,6 +306,6 @@ async fn resolve(tx: &mut Tx, request: &Request, answer: Answer) -> Result<Reque
     Ok(request)
 }
 
-async fn locked(tx: &mut Tx, id: RequestId) -> Result<Request> {
+pub(crate) async fn locked(tx: &mut Tx, id: RequestId) -> Result<Request> {
     queries::lock(tx.conn(), id).await?.ok_or(Error::Internal("a request vanished"))
 }

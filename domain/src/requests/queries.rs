@@ -115,6 +115,64 @@ pub(super) async fn resolve(
     Ok(result.rows_affected() > 0)
 }
 
+/// Requests that wait, to people whom staff answer for; newest first.
+pub(super) async fn to_managed(
+    conn: &mut PgConnection,
+    before: Option<RequestId>,
+    limit: i64,
+) -> sqlx::Result<Vec<Request>> {
+    sqlx::query_as!(
+        Request,
+        r#"select id as "id: RequestId", requester_user_id as "requester_user_id: UserId",
+                  target_user_id as "target_user_id: UserId", message, preferred_time, budget_range,
+                  status as "status: RequestStatus", conversation_id as "conversation_id: ConversationId",
+                  decided_at as "decided_at: Timestamp", created_at as "created_at: Timestamp",
+                  updated_at as "updated_at: Timestamp"
+           from requests
+           where status = 'pending' and exists (select from users u where u.id = target_user_id and u.managed)
+             and ($1::uuid is null or id < $1)
+           order by id desc limit $2"#,
+        before.map(|id| id.0),
+        limit,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+pub(super) async fn all_of(
+    conn: &mut PgConnection,
+    person: UserId,
+    before: Option<RequestId>,
+    limit: i64,
+) -> sqlx::Result<Vec<Request>> {
+    sqlx::query_as!(
+        Request,
+        r#"select id as "id: RequestId", requester_user_id as "requester_user_id: UserId",
+                  target_user_id as "target_user_id: UserId", message, preferred_time, budget_range,
+                  status as "status: RequestStatus", conversation_id as "conversation_id: ConversationId",
+                  decided_at as "decided_at: Timestamp", created_at as "created_at: Timestamp",
+                  updated_at as "updated_at: Timestamp"
+           from requests where $1 in (requester_user_id, target_user_id) and ($2::uuid is null or id < $2)
+           order by id desc limit $3"#,
+        person.0,
+        before.map(|id| id.0),
+        limit,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// What waits for or from somebody.
+pub(super) async fn waiting(conn: &mut PgConnection, person: UserId) -> sqlx::Result<Vec<RequestId>> {
+    sqlx::query_scalar!(
+        r#"select id as "id: RequestId" from requests
+           where status = 'pending' and $1 in (requester_user_id, target_user_id) order by id"#,
+        person.0,
+    )
+    .fetch_all(conn)
+    .await
+}
+
 /// A page of a walk.
 pub(super) struct Walk<'a> {
     pub caller: UserId,

@@ -1,16 +1,37 @@
-//! Sessions: live talks. The instant ones, which an accepted invite starts.
+//! Sessions: live talks, at once or booked.
 
+mod attendance;
+mod booking;
+mod calendar;
+mod leaving;
+mod notices;
+mod oversight;
+mod policy;
+mod price;
 mod queries;
+mod steps;
+mod timeouts;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use garde::{Valid, Validate};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
+
+pub use attendance::{Attendance, attendance};
+pub use booking::{Booking, book, confirm};
+pub(crate) use calendar::calendar_event;
+pub use calendar::calendar_file;
+pub(crate) use leaving::end_all;
+pub use oversight::{SessionSearch, list_all};
+pub use policy::{CancellationPolicy, NewCancellationPolicy};
+pub use price::{Quote, quote};
+pub(crate) use steps::start_free;
+pub use steps::{SessionChange, change};
+pub use timeouts::{end_forgotten, end_unstarted, release_hold, remind};
 
 use crate::{
     Store,
     availability::Span,
+    conversations,
     cursor::{Page, Scope, Window, cut},
     error::{Error, Refusal, Result},
     event::{Channel, Event},
@@ -49,10 +70,35 @@ text_enum! {
         /// The one who asked.
         Guest,
     }
+    /// Who ended a session: completed it, called it off, or did not come.
+    EndedBy {
+        /// The one who was asked.
+        Host,
+        /// The one who asked.
+        Guest,
+        /// Somebody of the staff.
+        Staff,
+        /// The clock.
+        System,
+    }
     /// Where a session's payment stands.
     PaymentStatus {
         /// There is nothing to pay.
         NotRequired,
+        /// The guest has not paid.
+        RequiresPayment,
+        /// The money is held.
+        Authorized,
+        /// What is owed is being taken.
+        Capturing,
+        /// What is owed was taken.
+        Captured,
+        /// Nothing was taken; what was held is free again.
+        Voided,
+        /// What was taken was given back, or part of it.
+        Refunded,
+        /// The payment failed.
+        Failed,
     }
 }
 
@@ -86,12 +132,12 @@ pub struct Session {
     pub r#type: SessionType,
     /// How far it is.
     pub status: SessionStatus,
-    /// When it begins or began.
+    /// When it begins, as booked; when an instant one began, or was asked for.
     pub start_time: Timestamp,
-    /// When it ends or ended; null while an instant one goes on.
+    /// When it ends, as booked; when an instant one ended, and null before.
     #[schema(required)]
     pub end_time: Option<Timestamp>,
-    /// How long it is or was, begun minutes counted whole; null while an instant one goes on.
+    /// As booked; of an instant one how long it was, begun minutes counted whole, and null before its end.
     #[schema(required)]
     pub duration_minutes: Option<i32>,
     /// What was agreed.
@@ -103,23 +149,63 @@ pub struct Session {
     /// Where the payment stands.
     pub payment_status: PaymentStatus,
     /// As it stood at booking; null for instant sessions.
-    #[schema(required, value_type = Option<Object>)]
-    pub cancellation_policy: Option<Value>,
+    #[schema(required)]
+    pub cancellation_policy: Option<CancellationPolicy>,
+    /// Until when the time is kept for a guest who has not paid.
+    #[schema(required)]
+    pub hold_expires_at: Option<Timestamp>,
+    /// When it was begun.
+    #[schema(required)]
+    pub started_at: Option<Timestamp>,
+    /// When it was completed or called off, or found not to have happened.
+    #[schema(required)]
+    pub ended_at: Option<Timestamp>,
+    /// Who completed it or called it off; of a `no_show`, who did not come.
+    #[schema(required)]
+    pub ended_by: Option<EndedBy>,
     /// Grows with each change of time.
     pub version: i32,
     /// When it was agreed.
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
+    #[serde(skip)]
+    booked_minutes: Option<i32>,
+    #[serde(skip)]
+    agreed_minor: i64,
+    #[serde(skip)]
+    confirmed_at: Option<Timestamp>,
 }
 
-/// A step to take.
-#[derive(Debug, Deserialize, Validate, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct SessionChange {
-    /// Where to. The host completes a session that is in progress.
-    #[garde(skip)]
-    pub status: SessionStatus,
+impl Session {
+    /// Host and guest.
+    fn people(&self) -> [UserId; 2] {
+        [self.host_user_id, self.guest_user_id]
+    }
+
+    fn pair(&self) -> Pair {
+        Pair { host: self.host_user_id, guest: self.guest_user_id, conversation_id: self.conversation_id }
+    }
+
+    fn is_pending(&self) -> bool {
+        self.status == SessionStatus::Pending
+    }
+
+    /// When it is to end if it begins then: as agreed, unless it begins before its time.
+    fn planned_end(&self, begins: DateTime<Utc>) -> DateTime<Utc> {
+        match self.end_time {
+            Some(end) if self.r#type == SessionType::Scheduled && begins >= self.start_time.0 => end.0,
+            _ => begins + self.booked_minutes.map_or(INSTANT, |minutes| TimeDelta::minutes(minutes.into())),
+        }
+    }
+
+    /// What the guest owes who calls it off at `now`, in minor units. Nothing before it was agreed.
+    fn fee(&self, now: DateTime<Utc>) -> i64 {
+        match self.cancellation_policy {
+            Some(policy) if self.confirmed_at.is_some() => policy.fee(self.agreed_minor, self.start_time.0, now),
+            _ => 0,
+        }
+    }
 }
 
 /// Two people about to talk.
@@ -177,48 +263,6 @@ pub async fn list(store: &Store, caller: UserId, query: &SessionQuery, window: W
     Ok(Page { items, next })
 }
 
-/// Takes a step in a session's life.
-///
-/// # Errors
-/// `NotFound`, `Forbidden`, `InvalidTransition`.
-pub async fn change(tx: &mut Tx, caller: UserId, id: SessionId, change: &Valid<SessionChange>) -> Result<Session> {
-    if !queries::lock(tx.conn(), id, caller).await? {
-        return Err(Refusal::NotFound("session").into());
-    }
-    let session = load(tx, id).await?;
-    match (session.status, change.status) {
-        (SessionStatus::Complete, SessionStatus::Complete) if session.host_user_id == caller => Ok(session),
-        (SessionStatus::InProgress, SessionStatus::Complete) => {
-            if session.host_user_id != caller {
-                return Err(Refusal::Forbidden("only the host completes a session").into());
-            }
-            complete(tx, &session).await
-        }
-        (from, to) => {
-            let (from, to) = (from.as_str(), to.as_str());
-            Err(Refusal::InvalidTransition(format!("a session can't go from {from} to {to} here")).into())
-        }
-    }
-}
-
-async fn complete(tx: &mut Tx, session: &Session) -> Result<Session> {
-    let now = tx.now();
-    let minutes = begun_minutes(session.start_time.0, now);
-    queries::complete(tx.conn(), session.id, minutes, now).await?;
-    let people = [session.host_user_id, session.guest_user_id];
-    let session = load(tx, session.id).await?;
-    for person in people {
-        tx.emit(Channel::Sessions(person), Event::SessionUpdated { session: session.clone() });
-    }
-    users::announce_status(tx, &people).await?;
-    Ok(session)
-}
-
-fn begun_minutes(from: DateTime<Utc>, to: DateTime<Utc>) -> i32 {
-    let millis = (to - from).num_milliseconds().max(1);
-    i32::try_from((millis + 59_999) / 60_000).unwrap_or(i32::MAX)
-}
-
 /// Locks both people, in the order of their ids, so that everybody waits in the same order.
 pub(crate) async fn lock_people(tx: &mut Tx, a: UserId, b: UserId) -> Result<()> {
     users::lock(tx, &[a, b]).await
@@ -229,17 +273,17 @@ pub(crate) async fn live(tx: &mut Tx, people: [UserId; 2]) -> Result<Vec<(UserId
     Ok(queries::live(tx.conn(), people).await?)
 }
 
-/// How long an instant session may take of the pair's time: up to whatever either has agreed to
+/// How much of a pair's time a session that begins now may take: up to whatever either has agreed to
 /// next. Lock the people first.
 ///
 /// # Errors
 /// `HostBusy` or `RequesterBusy`, told apart by who is taken now.
-async fn free_time(tx: &mut Tx, pair: Pair) -> Result<Span> {
+async fn free_time(tx: &mut Tx, pair: Pair, wanted: TimeDelta) -> Result<Span> {
     let now = tx.now();
     let people = [pair.host, pair.guest];
     let mut busy: Vec<_> = queries::live(tx.conn(), people).await?.into_iter().map(|(person, _)| person).collect();
-    let mut span = Span { start: now, end: now + INSTANT };
-    for (person, from) in queries::taken(tx.conn(), people, span).await? {
+    let mut span = Span { start: now, end: now + wanted };
+    for (person, from) in queries::taken(tx.conn(), &people, span).await? {
         if from > now {
             span.end = span.end.min(from);
         } else {
@@ -255,35 +299,45 @@ async fn free_time(tx: &mut Tx, pair: Pair) -> Result<Span> {
     Ok(span)
 }
 
-/// Starts a free session at once. Lock the people first.
-///
-/// # Errors
-/// `HostBusy` or `RequesterBusy`, told apart by who is taken now.
-pub(crate) async fn start_free(tx: &mut Tx, pair: Pair) -> Result<Session> {
-    let span = free_time(tx, pair).await?;
-    let id = SessionId::new();
-    queries::insert_free(tx.conn(), id, pair, span).await?;
-    let session = load(tx, id).await?;
-    for person in [pair.host, pair.guest] {
-        tx.emit(Channel::Sessions(person), Event::SessionCreated { session: session.clone() });
-    }
-    users::announce_status(tx, &[pair.host, pair.guest]).await?;
-    Ok(session)
-}
-
 pub(crate) async fn load(tx: &mut Tx, id: SessionId) -> Result<Session> {
     queries::find(tx.conn(), id, None).await?.ok_or(Error::Internal("a session vanished"))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// A session of this person's, with both people and its row locked.
+async fn lock(tx: &mut Tx, id: SessionId, party: UserId) -> Result<Option<Session>> {
+    lock_if(tx, id, Some(party)).await
+}
 
-    #[test]
-    fn a_begun_minute_counts_whole() {
-        let start = DateTime::from_timestamp_millis(0).unwrap();
-        for (millis, minutes) in [(0, 1), (1, 1), (60_000, 1), (60_001, 2), (1_800_000, 30)] {
-            assert_eq!(begun_minutes(start, DateTime::from_timestamp_millis(millis).unwrap()), minutes);
-        }
+/// A session, with both people and its row locked.
+async fn lock_for_job(tx: &mut Tx, id: SessionId) -> Result<Option<Session>> {
+    lock_if(tx, id, None).await
+}
+
+async fn lock_if(tx: &mut Tx, id: SessionId, party: Option<UserId>) -> Result<Option<Session>> {
+    let Some(session) = queries::find(tx.conn(), id, party).await? else { return Ok(None) };
+    users::lock(tx, &session.people()).await?;
+    queries::lock(tx.conn(), id).await?;
+    Ok(Some(load(tx, id).await?))
+}
+
+/// Makes a session the one that its conversation shows, and tells those who listen there.
+async fn link(tx: &mut Tx, conversation_id: ConversationId, id: SessionId, reader: UserId) -> Result<()> {
+    conversations::queries::link_session(tx.conn(), conversation_id, id).await?;
+    let conversation = conversations::shared_view(tx, conversation_id, reader).await?;
+    tx.emit(Channel::Conversation(conversation_id), Event::ConversationUpdated { conversation });
+    Ok(())
+}
+
+/// Tells both that a session came to be.
+fn tell_new(tx: &mut Tx, session: &Session) {
+    for person in session.people() {
+        tx.emit(Channel::Sessions(person), Event::SessionCreated { session: session.clone() });
+    }
+}
+
+/// Tells both what a session is now.
+fn tell(tx: &mut Tx, session: &Session) {
+    for person in session.people() {
+        tx.emit(Channel::Sessions(person), Event::SessionUpdated { session: session.clone() });
     }
 }

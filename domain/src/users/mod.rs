@@ -9,9 +9,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use garde::{Valid, Validate};
 use humanchat_jobs::users::EndPresence;
 use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
 use utoipa::ToSchema;
 
+pub(crate) use profile::present;
 pub use profile::{ProfileChange, change_profile};
+pub(crate) use queries::go_idle;
 
 use crate::{
     Store,
@@ -21,6 +24,7 @@ use crate::{
     event::{Channel, Event},
     id::UserId,
     money::Price,
+    sessions::CancellationPolicy,
     text::Timestamp,
     tx::Tx,
 };
@@ -106,6 +110,8 @@ pub struct User {
     /// Whom a charity host gives to.
     #[schema(required)]
     pub charity_name: Option<String>,
+    /// What guests get back who call a booking off.
+    pub cancellation_policy: CancellationPolicy,
     /// Whether a socket is open or they said so within 45 s, and they don't hide it.
     pub is_online: bool,
     /// What they chose to show.
@@ -121,6 +127,14 @@ pub struct User {
     pub display_mode: DisplayMode,
     /// Whether their rate is hidden from others.
     pub confidential_rate: bool,
+    /// Of the latest 50 instant invites to them that had their time, the share they accepted or declined: 0 to 1. Null until
+    /// there were three.
+    #[schema(required, minimum = 0, maximum = 1)]
+    pub answer_rate: Option<f64>,
+    /// How many seconds they took to answer those, in the median. Null until there were three invites, and where they answered
+    /// none.
+    #[schema(required)]
+    pub median_answer_secs: Option<i64>,
     /// Since when they are here.
     pub created_at: Timestamp,
     /// When their profile last changed.
@@ -140,6 +154,17 @@ pub struct OwnUser {
     pub role: Role,
     /// Whether a mailed link was used.
     pub email_verified: bool,
+}
+
+/// A person, as staff see them.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Member {
+    /// What they see themselves.
+    #[serde(flatten)]
+    pub user: OwnUser,
+    /// Since when they are shut out.
+    #[schema(required)]
+    pub suspended_at: Option<Timestamp>,
 }
 
 /// Whether somebody is there, as listeners are told.
@@ -215,6 +240,13 @@ pub(crate) async fn own(tx: &mut Tx, id: UserId) -> Result<OwnUser> {
     Ok(row.map(queries::Row::shown_to_self).ok_or(Refusal::NotFound("user"))?)
 }
 
+/// Several people, as staff see them, in the order of `ids`. Unknown ones are left out.
+pub(crate) async fn members(conn: &mut PgConnection, ids: &[UserId], now: DateTime<Utc>) -> Result<Vec<Member>> {
+    let mut rows = queries::load(conn, ids, now).await?;
+    rows.sort_by_key(|row| ids.iter().position(|id| *id == row.id));
+    Ok(rows.into_iter().map(queries::Row::shown_to_staff).collect())
+}
+
 /// Looks for people: best match first, or newest first where no words are given.
 ///
 /// # Errors
@@ -246,7 +278,7 @@ pub async fn set_presence(tx: &mut Tx, id: UserId, change: &Valid<PresenceChange
     lock(tx, &[id]).await?;
     let before = queries::status(tx.conn(), &[id], now).await?.pop().ok_or(Refusal::NotFound("user"))?;
     let until = (change.state != PresenceState::Offline).then_some(now + PRESENT_FOR);
-    queries::set_presence(tx.conn(), id, change.state, until).await?;
+    queries::set_presence(tx.conn(), id, change.state, until, now).await?;
     if let Some(until) = until {
         tx.enqueue_at(&EndPresence { user_id: id }, until)?;
     }
@@ -290,6 +322,11 @@ pub(crate) async fn status_of(tx: &mut Tx, id: UserId) -> Result<Option<Status>>
     Ok(queries::status(tx.conn(), &[id], now).await?.pop())
 }
 
+/// Somebody's name.
+pub(crate) async fn name(tx: &mut Tx, id: UserId) -> Result<String> {
+    Ok(queries::name(tx.conn(), id).await?.ok_or(Refusal::NotFound("user"))?)
+}
+
 /// Where these people stand now. Who doesn't exist is left out.
 ///
 /// # Errors
@@ -324,7 +361,7 @@ pub async fn set_role(tx: &mut Tx, id: UserId, role: Role) -> Result<()> {
 }
 
 /// The words to look for; `None` where there is nothing but signs.
-fn split_words(text: &str) -> Option<queries::Words<'_>> {
+pub(crate) fn split_words(text: &str) -> Option<queries::Words<'_>> {
     let all: Vec<_> = text.split_whitespace().filter(|word| word.contains(char::is_alphanumeric)).collect();
     let last = all.last()?.trim_end_matches(|c: char| !c.is_alphanumeric());
     let head = last.trim_end_matches(char::is_alphanumeric);

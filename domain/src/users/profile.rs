@@ -11,6 +11,8 @@ use crate::{
     error::{Refusal, Result},
     id::UserId,
     money::{self, Price},
+    notifications,
+    sessions::NewCancellationPolicy,
     text::rules,
     tx::Tx,
 };
@@ -68,10 +70,15 @@ pub struct ProfileChange {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>, max_length = 120)]
     pub charity_name: Option<Option<String>>,
+    /// What guests get back who call a booking off; bookings keep the policy they were made under.
+    #[garde(dive)]
+    pub cancellation_policy: Option<NewCancellationPolicy>,
 }
 
 #[expect(clippy::option_option, reason = "absent, null and a value mean different things")]
-fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+pub(crate) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
 
@@ -97,6 +104,9 @@ pub async fn change_profile(tx: &mut Tx, id: UserId, change: Valid<ProfileChange
     let mut pricing = queries::lock_pricing(tx.conn(), id).await?.ok_or(Refusal::NotFound("user"))?;
     apply_pricing(&mut pricing, &change)?;
     queries::update_profile(tx.conn(), id, &change, &pricing, now).await?;
+    if change.timezone.is_some() {
+        notifications::zone_changed(tx, id).await?;
+    }
     own(tx, id).await
 }
 

@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, types::Json};
 
-use super::{ConversationType, DisplayMode, OwnUser, PresenceState, ProfileChange, Search, Status, User};
-use crate::{auth::Role, id::UserId, money::Price, pool::Pool, text::Timestamp};
+use super::{ConversationType, DisplayMode, Member, OwnUser, PresenceState, ProfileChange, Search, Status, User};
+use crate::{auth::Role, id::UserId, money::Price, pool::Pool, sessions::CancellationPolicy, text::Timestamp};
 
 #[expect(clippy::struct_excessive_bools, reason = "a row has the columns it has")]
 pub(super) struct Row {
@@ -27,6 +27,7 @@ pub(super) struct Row {
     scheduled_rates: Json<BTreeMap<String, i64>>,
     currency: String,
     charity_name: Option<String>,
+    cancellation_policy: Option<Json<CancellationPolicy>>,
     managed: bool,
     manager_id: Option<UserId>,
     display_mode: DisplayMode,
@@ -34,6 +35,9 @@ pub(super) struct Row {
     presence_state: PresenceState,
     is_online: bool,
     has_active_session: bool,
+    answer_rate: Option<f64>,
+    median_answer_secs: Option<i64>,
+    suspended_at: Option<Timestamp>,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
@@ -56,6 +60,7 @@ impl Row {
             instant_rate_per_minute: self.instant_rate_minor.map(price),
             scheduled_rates: Some(rates),
             charity_name: self.charity_name,
+            cancellation_policy: self.cancellation_policy.map(|policy| policy.0).unwrap_or_default(),
             is_online: self.is_online,
             presence_state: self.presence_state,
             has_active_session: self.has_active_session,
@@ -63,6 +68,8 @@ impl Row {
             manager_id: self.manager_id,
             display_mode: self.display_mode,
             confidential_rate: self.confidential_rate,
+            answer_rate: self.answer_rate,
+            median_answer_secs: self.median_answer_secs,
             created_at: self.created_at,
             updated_at: self.updated_at,
             currency,
@@ -83,6 +90,11 @@ impl Row {
         let (user, email, role, email_verified) = self.into_parts();
         OwnUser { user, email, role, email_verified }
     }
+
+    pub(super) fn shown_to_staff(self) -> Member {
+        let suspended_at = self.suspended_at;
+        Member { user: self.shown_to_self(), suspended_at }
+    }
 }
 
 /// People by id, in no order. Suspended people stay visible to those who know their id.
@@ -92,13 +104,25 @@ pub(super) async fn load(conn: &mut PgConnection, ids: &[UserId], now: DateTime<
         Row,
         r#"select id as "id: UserId", name, email, email_verified, role as "role: Role", timezone, avatar_url, headline, bio,
                   skills, languages, conversation_type as "conversation_type: ConversationType", instant_rate_minor,
-                  scheduled_rates as "scheduled_rates: Json<BTreeMap<String, i64>>", currency, charity_name, managed,
-                  manager_id as "manager_id: UserId", display_mode as "display_mode: DisplayMode", confidential_rate,
+                  scheduled_rates as "scheduled_rates: Json<BTreeMap<String, i64>>", currency, charity_name,
+                  cancellation_policy as "cancellation_policy: Json<CancellationPolicy>", managed, manager_id as "manager_id: UserId", display_mode as "display_mode: DisplayMode", confidential_rate,
                   presence_state as "presence_state: PresenceState",
                   user_is_online(presence_state, present_until, id, $2) as "is_online!",
                   exists (select from engagements e where e.user_id = users.id and e.live) as "has_active_session!",
-                  created_at as "created_at: Timestamp", updated_at as "updated_at: Timestamp"
-           from users where id = any($1)"#,
+                  answer_rate as "answer_rate?", median_answer_secs as "median_answer_secs?",
+                  suspended_at as "suspended_at: Timestamp", created_at as "created_at: Timestamp",
+                  updated_at as "updated_at: Timestamp"
+           from users left join lateral (
+             select round(avg(answered::integer), 2)::float8 as answer_rate,
+               round(percentile_cont(0.5) within group (order by secs) filter (where answered))::bigint as median_answer_secs
+             from (select i.status in ('accepted', 'declined') as answered,
+                          extract(epoch from i.resolved_at - i.created_at)::float8 as secs
+                   from invites i
+                   where i.target_user_id = users.id and (i.status in ('accepted', 'declined', 'expired')
+                                                          or (i.status = 'pending' and i.expires_at <= $2))
+                   order by i.id desc limit 50) latest
+             having count(*) >= 3) reached on true
+           where id = any($1)"#,
         &ids,
         now,
     )
@@ -121,7 +145,7 @@ pub(super) struct Range {
 }
 
 /// What is looked for.
-pub(super) struct Words<'a> {
+pub(crate) struct Words<'a> {
     /// Each has something to look for in it.
     pub all: Vec<&'a str>,
     /// What stands before the last part of the last word: `anna-` of `anna-ma`.
@@ -217,6 +241,10 @@ pub(super) async fn is_member(conn: &mut PgConnection, id: UserId) -> sqlx::Resu
         .await
 }
 
+pub(super) async fn name(conn: &mut PgConnection, id: UserId) -> sqlx::Result<Option<String>> {
+    sqlx::query_scalar!("select name from users where id = $1", id.0).fetch_optional(conn).await
+}
+
 pub(super) async fn lock(conn: &mut PgConnection, ids: &[UserId]) -> sqlx::Result<()> {
     let ids: Vec<_> = ids.iter().map(|id| id.0).collect();
     sqlx::query!("select id from users where id = any($1) order by id for no key update", &ids).fetch_all(conn).await?;
@@ -228,16 +256,28 @@ pub(super) async fn set_presence(
     id: UserId,
     state: PresenceState,
     until: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
     sqlx::query!(
-        "update users set presence_state = $2, present_until = $3 where id = $1",
+        "with here as (insert into presences (user_id, since, until) select $1, $4, $3 where $3::timestamptz is not null)
+         update users set presence_state = $2, present_until = $3 where id = $1",
         id.0,
         state as PresenceState,
         until,
+        now,
     )
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Marks somebody as not looking, where they were here. False where they weren't.
+pub(crate) async fn go_idle(conn: &mut PgConnection, id: UserId) -> sqlx::Result<bool> {
+    let result =
+        sqlx::query!("update users set presence_state = 'idle' where id = $1 and presence_state = 'active'", id.0)
+            .execute(conn)
+            .await?;
+    Ok(result.rows_affected() > 0)
 }
 
 pub(super) async fn present_until(conn: &mut PgConnection, id: UserId) -> sqlx::Result<Option<DateTime<Utc>>> {
@@ -296,7 +336,7 @@ pub(super) async fn update_profile(
            languages = coalesce($8, languages),
            timezone = coalesce($9, timezone),
            conversation_type = $10, instant_rate_minor = $11, scheduled_rates = $12, currency = $13, charity_name = $14,
-           updated_at = $15
+           cancellation_policy = coalesce($15, cancellation_policy), updated_at = $16
          where id = $1",
         id.0,
         change.name.as_deref().map(str::trim),
@@ -312,6 +352,7 @@ pub(super) async fn update_profile(
         serde_json::json!(pricing.scheduled_rates),
         pricing.currency,
         pricing.charity_name,
+        change.cancellation_policy.map(|policy| Json(CancellationPolicy::from(policy))) as _,
         now,
     )
     .execute(conn)

@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+mod asked;
 mod housekeeping;
 mod pool;
+mod staff_speed;
 mod unit_of_work;
 mod walks;

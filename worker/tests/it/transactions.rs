@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use humanchat_jobs::NewJob;
+use humanchat_jobs::{JobKey, NewJob};
 
 use crate::{
     harness::Queue,
@@ -67,13 +67,13 @@ async fn a_waiting_job_is_cancelled_with_the_transaction() {
     let queue = Queue::new().await;
     let id = queue.enqueue_at(&keyed("a"), queue.store.clock().now() + TimeDelta::seconds(60)).await;
     let mut tx = queue.store.begin(None).await.unwrap();
-    assert!(tx.cancel_job::<Keyed>("a").await.unwrap());
+    tx.cancel_jobs(&[JobKey::of(&keyed("a"))]).await.unwrap();
     drop(tx);
     assert_eq!(queue.job(id).await.state, "available", "the transaction did not commit");
 
     let mut tx = queue.store.begin(None).await.unwrap();
-    assert!(tx.cancel_job::<Keyed>("a").await.unwrap());
-    assert!(!tx.cancel_job::<Keyed>("other").await.unwrap());
+    tx.cancel_jobs(&[JobKey::of(&keyed("a"))]).await.unwrap();
+    tx.cancel_jobs(&[JobKey::of(&keyed("other")), JobKey { kind: "unknown", key: "a".to_owned() }]).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(queue.job(id).await.state, "cancelled");
     // The key is free again.
@@ -92,7 +92,7 @@ async fn one_more_of_a_key_may_wait_while_one_runs() {
     assert_eq!(queue.jobs().await.len(), 2);
     // One that runs is left to end.
     let mut tx = queue.store.begin(None).await.unwrap();
-    assert!(tx.cancel_job::<Keyed>("a").await.unwrap());
+    tx.cancel_jobs(&[JobKey::of(&keyed("a"))]).await.unwrap();
     tx.commit().await.unwrap();
     queue.reaches(first, "done").await;
     assert_eq!(queue.job(second).await.state, "cancelled");

@@ -1,6 +1,6 @@
 //! A client as its user sees it: it fetched everything once, and has only listened since.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -26,6 +26,7 @@ pub(super) struct View {
     invites: BTreeMap<String, Value>,
     sessions: BTreeMap<String, Value>,
     statuses: BTreeMap<String, Value>,
+    unread: BTreeSet<String>,
 }
 
 pub(super) struct Client {
@@ -37,6 +38,7 @@ pub(super) struct Client {
     invites: BTreeMap<String, Value>,
     sessions: BTreeMap<String, Value>,
     statuses: BTreeMap<String, Value>,
+    unread: BTreeSet<String>,
 }
 
 fn status_of(value: &Value) -> Value {
@@ -81,7 +83,9 @@ async fn fetch(person: &Person<'_>, others: &[String], sessions: &[String]) -> V
         let user = person.get(&format!("/api/users/{id}")).await.ok(200)["user"].clone();
         statuses.insert(id.clone(), status_of(&user));
     }
-    View { conversations, messages, invites, sessions: fetched, statuses }
+    let unread = person.walk("/api/notifications?unread=true&limit=100", "notifications", async |_| {}).await;
+    let unread = unread.iter().map(|notification| text(&notification["id"])).collect();
+    View { conversations, messages, invites, sessions: fetched, statuses, unread }
 }
 
 impl Client {
@@ -99,6 +103,7 @@ impl Client {
             invites: BTreeMap::new(),
             sessions: BTreeMap::new(),
             statuses: BTreeMap::new(),
+            unread: BTreeSet::new(),
         };
         client.open(person).await;
         let view = fetch(person, others, &[]).await;
@@ -171,6 +176,14 @@ impl Client {
             "status.changed" => {
                 self.statuses.insert(text(&payload["user_id"]), status_of(payload));
             }
+            "notification.created" => {
+                assert!(self.unread.insert(text(&payload["notification"]["id"])), "new: {frame}");
+            }
+            "notification.read" => {
+                for id in payload["ids"].as_array().unwrap() {
+                    assert!(self.unread.remove(&text(id)), "unread until then: {frame}");
+                }
+            }
             "conversation.read" => {}
             other => panic!("unexpected {other}: {frame}"),
         }
@@ -201,6 +214,7 @@ impl Client {
             invites: pending.map(|(id, invite)| (id.clone(), invite.clone())).collect(),
             sessions: self.sessions.clone(),
             statuses: self.statuses.clone(),
+            unread: self.unread.clone(),
         }
     }
 

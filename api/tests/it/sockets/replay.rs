@@ -32,7 +32,17 @@ async fn each_channel_counts_from_one_without_gaps() {
     let channels = [
         (format!("conversation:{conversation}"), vec!["message.created", "conversation.updated", "conversation.read"]),
         (format!("sessions:{}", ben.id), vec!["session.created", "session.updated"]),
-        (format!("notifications:{}", ben.id), vec!["instant_invite", "instant_invite"]),
+        (
+            format!("notifications:{}", ben.id),
+            vec![
+                "notification.created",
+                "notification.created",
+                "instant_invite",
+                "notification.read",
+                "instant_invite",
+                "notification.read",
+            ],
+        ),
     ];
     let mut sockets = Vec::new();
     for (channel, _) in &channels {

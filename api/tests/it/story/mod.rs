@@ -1,6 +1,7 @@
 //! The whole story with real processes: two people find each other, talk, and part; and what
 //! crashes, restarts and outages on the way don't change.
 
+mod announcements;
 mod crashes;
 mod database;
 mod mail;
@@ -61,7 +62,7 @@ async fn meet(ada: (&Person<'_>, &mut Socket), ben: (&Person<'_>, &mut Socket)) 
     let accepted = ben.0.answer(&invite, "accept").await.ok(200);
     for socket in [&mut *ada.1, &mut *ben.1] {
         // Two channels: each keeps its own order.
-        let mut frames = [socket.next().await, socket.next().await];
+        let mut frames = [socket.next_deed().await, socket.next_deed().await];
         frames.sort_by_key(|frame| text(&frame["type"]));
         assert_eq!((&frames[0]["type"], &frames[1]["type"]), (&json!("instant_invite"), &json!("session.created")));
         let told = &frames[0]["payload"];
@@ -94,13 +95,13 @@ async fn two_people_meet_talk_and_part() {
     for socket in [&mut ada_hears, &mut ben_hears] {
         socket.say(json!({"type": "subscribe", "channel": channel, "after": 0})).await;
         assert_eq!(socket.next_of("subscribed").await["payload"]["recovered"], true);
-        assert_eq!(socket.next().await["type"], "conversation.updated");
+        assert_eq!(socket.next_deed().await["type"], "conversation.updated");
     }
     for (number, (speaker, words)) in [(&ada, "Hi!"), (&ben, "Hello."), (&ada, "How are you?")].into_iter().enumerate()
     {
         speaker.say(&conversation, words).await.ok(201);
         for socket in [&mut ada_hears, &mut ben_hears] {
-            let frame = socket.next().await;
+            let frame = socket.next_deed().await;
             assert_eq!(frame["seq"], json!(number + 2));
             assert_eq!(
                 (&frame["payload"]["content"], &frame["payload"]["senderId"]),
@@ -114,7 +115,7 @@ async fn two_people_meet_talk_and_part() {
     ada.patch(&path, complete.clone()).await.refused(403, "forbidden");
     ben.patch(&path, complete).await.ok(200);
     for socket in [&mut ada_hears, &mut ben_hears] {
-        assert_eq!(socket.next().await["payload"]["session"]["status"], "complete");
+        assert_eq!(socket.next_deed().await["payload"]["session"]["status"], "complete");
     }
 
     let invite = ada.invite(&ben).await;

@@ -29,7 +29,7 @@ async fn an_invite_expires_on_both_sides_while_redis_is_away() {
     tokio::join!(here.has_redis(), there.has_redis());
     ben.patch(&format!("/api/sessions/{}", text(&session["id"])), json!({"status": "complete"})).await.ok(200);
     for socket in [&mut ada_hears, &mut ben_hears] {
-        assert_eq!(socket.next().await["payload"]["session"]["status"], "complete");
+        assert_eq!(socket.next_deed().await["payload"]["session"]["status"], "complete");
         socket.quiet().await;
     }
 }
@@ -45,10 +45,10 @@ async fn the_story_goes_without_redis_too() {
     let (session, conversation) = meet((&ada, &mut ada_hears), (&ben, &mut ben_hears)).await;
     ben_hears.subscribe(&format!("conversation:{conversation}")).await;
     ada.say(&conversation, "Hi!").await.ok(201);
-    assert_eq!(ben_hears.next().await["payload"]["content"], "Hi!");
+    assert_eq!(ben_hears.next_deed().await["payload"]["content"], "Hi!");
     ben.patch(&format!("/api/sessions/{}", text(&session["id"])), json!({"status": "complete"})).await.ok(200);
     for socket in [&mut ada_hears, &mut ben_hears] {
-        assert_eq!(socket.next().await["payload"]["session"]["status"], "complete");
+        assert_eq!(socket.next_deed().await["payload"]["session"]["status"], "complete");
     }
     let invite = ada.invite(&ben).await;
     for socket in [&mut ada_hears, &mut ben_hears] {

@@ -5,6 +5,7 @@ mod config;
 mod health;
 mod plan;
 mod servers;
+mod stripe;
 
 use std::env;
 use std::fs;
@@ -124,7 +125,7 @@ fn programs(options: &Options) -> Result<PathBuf> {
         Some(folder) => std::path::absolute(folder)?,
         None => env::current_exe()?.parent().context("no folder of executables")?.to_path_buf(),
     };
-    for name in [plan::API, plan::WORKER, plan::SEED] {
+    for name in [plan::API, plan::WORKER, plan::SEED, stripe::PROGRAM] {
         if !install::is_executable(&folder.join(name)) {
             bail!("{} isn't there: bin/dev builds it", folder.join(name).display());
         }
@@ -142,6 +143,8 @@ fn summary(plan: &Plan, servers: &Servers, logins: &[String]) -> String {
     for address in plan.addresses.iter().skip(1) {
         lines.push(format!("    {:10}http://{}/", "API too", plan::reachable(*address)));
     }
+    let payments = plan.stripe_url().unwrap_or_else(|| "Stripe, by your STRIPE_SECRET_KEY".to_owned());
+    lines.push(format!("    {:10}{payments}", "Payments"));
     // A URL that the developer gave us may hold a password that doesn't belong on a screen.
     let database = match servers.private_postgres() {
         Some(server) => format!("psql '{}'   (log: {})", servers.database_url, server.log_file().display()),

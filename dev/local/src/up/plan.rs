@@ -9,6 +9,7 @@ use humanchat_local::secret;
 use super::apps::App;
 use super::config::Config;
 use super::servers::Servers;
+use super::stripe::{self, Simulator};
 use crate::say::{self, Prefix};
 
 /// The product's executables.
@@ -45,6 +46,7 @@ pub(crate) struct Plan {
     programs: PathBuf,
     environment: Vec<(String, Option<String>)>,
     workers: u16,
+    stripe: Option<Simulator>,
 }
 
 impl Plan {
@@ -70,7 +72,11 @@ impl Plan {
                 environment.push((name.to_owned(), Some(default)));
             }
         }
-        Ok(Self { addresses, public_url, programs: programs.clone(), environment, workers: *workers })
+        let stripe = Simulator::unless_named(config, data)?;
+        if let Some(stripe) = &stripe {
+            environment.extend(stripe.settings());
+        }
+        Ok(Self { addresses, public_url, programs: programs.clone(), environment, workers: *workers, stripe })
     }
 
     /// A process that does its work and ends.
@@ -86,7 +92,19 @@ impl Plan {
             app
         });
         let workers = (1..=self.workers).map(|number| self.app(numbered("worker", number), WORKER, &[], 1));
-        apis.chain(workers).collect()
+        self.stripe_app().into_iter().chain(apis).chain(workers).collect()
+    }
+
+    /// Where people pay in the simulator, if it runs.
+    pub(crate) fn stripe_url(&self) -> Option<String> {
+        self.stripe.as_ref().map(Simulator::url)
+    }
+
+    /// The simulator, which tells the first api process what happened.
+    fn stripe_app(&self) -> Option<App> {
+        let arguments = self.stripe.as_ref()?.arguments(reachable(*self.addresses.first()?));
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        Some(self.app("stripe".to_owned(), stripe::PROGRAM, &arguments, 3))
     }
 
     fn app(&self, name: String, program: &str, arguments: &[&str], colour: usize) -> App {

@@ -1,0 +1,175 @@
+//! The staff's routes: who may, and that whoever may not learns nothing.
+
+mod asked;
+mod members;
+mod queues;
+mod search;
+
+use std::time::Duration;
+
+use humanchat_domain::{
+    auth::Role,
+    clock::Clock,
+    testing::{TestDatabase, noon},
+};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::{
+    openapi::{Operation, document, operations},
+    scene::text,
+    support::{Answer, Api, Person, api, api_on},
+};
+
+/// An admin, a manager and members, in this order; none of them has asked for anything yet.
+pub async fn place<'a>(api: &'a Api, members: &[&str]) -> Vec<Person<'a>> {
+    let people = api.arrive(&[&["boss", "keeper"], members].concat()).await;
+    people[0].becomes(Role::Admin).await;
+    people[1].becomes(Role::Manager).await;
+    people
+}
+
+impl Person<'_> {
+    pub async fn decides_about(&self, other: &Person<'_>, change: Value) -> Answer {
+        self.patch(&format!("/api/admin/users/{}", other.id), change).await
+    }
+
+    /// The audit log, newest first.
+    pub async fn audit(&self, query: &str) -> Vec<Value> {
+        let path = format!("/api/admin/audit?limit=100{query}");
+        self.get(&path).await.ok(200)["entries"].as_array().unwrap().clone()
+    }
+}
+
+fn staff_routes() -> Vec<Operation> {
+    let routes: Vec<_> = operations(&document()).into_iter().filter(|op| op.path.starts_with("/api/admin/")).collect();
+    assert!(routes.len() >= 12, "{}", routes.len());
+    routes
+}
+
+/// What each route is asked with, and what a manager and an admin get: a route without a row fails.
+fn row(name: &str, member: &Person<'_>) -> (String, Option<Value>, [u16; 2]) {
+    let job = "/api/admin/jobs/job_01h455vb4pex5vsknk084sn02q";
+    let (path, body, statuses) = match name {
+        "get /api/admin/metrics" => ("/api/admin/metrics".to_owned(), None, [200, 200]),
+        "get /api/admin/audit" => ("/api/admin/audit".to_owned(), None, [200, 200]),
+        "get /api/admin/users" => ("/api/admin/users".to_owned(), None, [200, 200]),
+        "patch /api/admin/users/{id}" => {
+            (format!("/api/admin/users/{}", member.id), Some(json!({"role": "manager"})), [403, 200])
+        }
+        "get /api/admin/requests" => ("/api/admin/requests".to_owned(), None, [200, 200]),
+        "patch /api/admin/requested-people/{id}" => (
+            "/api/admin/requested-people/rp_01h455vb4pex5vsknk084sn02q".to_owned(),
+            Some(json!({"status": "contacted"})),
+            [404, 404],
+        ),
+        "get /api/admin/sessions" => ("/api/admin/sessions?status=pending".to_owned(), None, [200, 200]),
+        "get /api/admin/jobs" => ("/api/admin/jobs".to_owned(), None, [200, 200]),
+        "get /api/admin/jobs/{id}" => (job.to_owned(), None, [404, 404]),
+        "post /api/admin/jobs/{id}/retry" => (format!("{job}/retry"), Some(json!({})), [404, 404]),
+        "post /api/admin/jobs/{id}/cancel" => (format!("{job}/cancel"), Some(json!({})), [404, 404]),
+        "get /api/admin/queues" => ("/api/admin/queues".to_owned(), None, [200, 200]),
+        "post /api/admin/queues/{name}/pause" => {
+            ("/api/admin/queues/mail/pause".to_owned(), Some(json!({})), [200, 200])
+        }
+        "post /api/admin/queues/{name}/resume" => {
+            ("/api/admin/queues/mail/resume".to_owned(), Some(json!({})), [200, 200])
+        }
+        name => panic!("{name} has no row in the matrix"),
+    };
+    (path, body, statuses)
+}
+
+#[tokio::test]
+async fn every_route_is_for_staff_alone() {
+    let api = api().await;
+    let people = place(&api, &["member", "other"]).await;
+    let [admin, manager, member, other] = &people[..] else { panic!("four people") };
+    for route in staff_routes() {
+        let (path, body, statuses) = row(&route.name(), other);
+        let method = Method::from_bytes(route.method.to_uppercase().as_bytes()).unwrap();
+        let ask = async |person: &Person<'_>, body: Option<Value>| {
+            let request = person.request(method.clone(), &path);
+            api.send(if let Some(body) = body { request.json(&body) } else { request }).await
+        };
+        api.anonymous(method.clone(), &path, body.clone()).await.refused(401, "unauthenticated");
+        ask(member, body.clone()).await.refused(403, "forbidden");
+        if route.path.contains('{') {
+            let nowhere = path.replace(['0', 'm'], "x");
+            let request = member.request(method.clone(), &nowhere).json(&json!({"nonsense": 1}));
+            api.send(request).await.refused(403, "forbidden");
+        }
+        for (person, status) in [(manager, statuses[0]), (admin, statuses[1])] {
+            let answer = ask(person, body.clone()).await;
+            assert_eq!(answer.status, status, "{}: {answer:?}", route.name());
+        }
+        assert!(route.may_refuse(403, "forbidden"), "{}", route.name());
+    }
+}
+
+#[tokio::test]
+async fn staff_routes_count_against_a_limit_of_their_own() {
+    let database = TestDatabase::create().await;
+    let settings = [("RATE_LIMIT_USER", "2"), ("RATE_LIMIT_ADMIN", "40")];
+    let api = api_on(&database, Clock::manual(noon()), &settings).await;
+    let people = place(&api, &["member", "other"]).await;
+    let [admin, _, member, other] = &people[..] else { panic!("four people") };
+    let routes = staff_routes();
+    for route in &routes {
+        let (path, body, statuses) = row(&route.name(), other);
+        let method = Method::from_bytes(route.method.to_uppercase().as_bytes()).unwrap();
+        let request = admin.request(method, &path);
+        let answer = api.send(if let Some(body) = body { request.json(&body) } else { request }).await;
+        assert_eq!(answer.status, statuses[1], "{}: {answer:?}", route.name());
+    }
+    for _ in routes.len()..40 {
+        admin.get("/api/admin/queues").await.ok(200);
+    }
+    let refused = admin.get("/api/admin/queues").await;
+    refused.refused(429, "rate_limited");
+    assert!(refused.headers.contains_key("retry-after"));
+    admin.get("/api/auth/me").await.ok(200);
+    for status in [403, 403, 429] {
+        assert_eq!(member.get("/api/admin/queues").await.status, status, "who isn't staff has a user's limit");
+    }
+}
+
+#[tokio::test]
+async fn numbers_are_of_what_is_there() {
+    let api = api().await;
+    let people = place(&api, &["guest", "host", "ward"]).await;
+    let [admin, _, guest, host, ward] = &people[..] else { panic!("five people") };
+    admin.decides_about(ward, json!({"managed": true})).await.ok(200);
+    host.appear().await;
+    ward.appear().await;
+    guest.ask(ward, "Hello?").await.ok(201);
+    let invite = guest.invite(host).await;
+    let metrics = admin.get("/api/admin/metrics?days=3").await.ok(200);
+    assert_eq!(metrics["totals"], json!({"users": 5, "managed": 1, "online": 2, "admins": 1}));
+    assert_eq!(metrics["sessions"], json!({"active": 0, "pending": 0, "completedToday": 0}));
+    assert_eq!(metrics["requests"], json!({"pending": 1, "requestedPeoplePending": 0}));
+    host.answer(&invite, "accept").await.ok(200);
+    let sessions = async || admin.get("/api/admin/metrics").await.ok(200)["sessions"].clone();
+    assert_eq!(sessions().await, json!({"active": 1, "pending": 0, "completedToday": 0}));
+    let session = text(&host.get("/api/sessions").await.ok(200)["sessions"][0]["id"]);
+    host.patch(&format!("/api/sessions/{session}"), json!({"status": "complete"})).await.ok(200);
+    assert_eq!(sessions().await, json!({"active": 0, "pending": 0, "completedToday": 1}));
+    let metrics = admin.get("/api/admin/metrics?days=3").await.ok(200);
+    let day = |date: &str, sessions: i32| json!({"date": date, "activeSessions": sessions, "revenue": 0});
+    assert_eq!(metrics["sparkline"], json!([day("2026-11-14", 0), day("2026-11-15", 0), day("2026-11-16", 1)]));
+    assert_eq!(
+        metrics["revenue"],
+        json!({"today": 0, "last7Days": 0, "last30Days": 0, "donations30d": 0, "currency": "usd"})
+    );
+    let default = &metrics["jobs"]["default"];
+    assert_eq!((&default["waiting"], &default["parked"]), (&json!(0), &json!(0)));
+    api.advance(Duration::from_secs(60));
+    let metrics = admin.get("/api/admin/metrics").await.ok(200);
+    assert_eq!(metrics["totals"]["online"], 0);
+    assert_eq!(metrics["jobs"]["default"]["waiting"], 2, "two presences have run out: {}", metrics["jobs"]);
+    assert!(metrics["jobs"]["default"]["oldest_seconds"].as_f64().unwrap() >= 15.0);
+    assert_eq!(metrics["sparkline"].as_array().unwrap().len(), 10);
+    for days in ["0", "91", "-1", "x"] {
+        admin.get(&format!("/api/admin/metrics?days={days}")).await.refused(400, "malformed_request");
+    }
+}

@@ -1,0 +1,68 @@
+//! SQL of the numbers. Each reads an index that is as small as what it counts, but for the people,
+//! who are counted in one pass.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use sqlx::PgConnection;
+
+use super::{RequestCounts, SessionCounts, Totals};
+
+/// The same condition as `user_is_online`, which would look for each one's sockets apart.
+pub(super) async fn totals(conn: &mut PgConnection, now: DateTime<Utc>) -> sqlx::Result<Totals> {
+    sqlx::query_as!(
+        Totals,
+        r#"with connected as (
+             select distinct s.user_id from user_sockets s join socket_processes p on p.id = s.process_id
+             where p.seen_at > now() - interval '20 seconds'
+           )
+           select count(*) as "users!", count(*) filter (where managed) as "managed!",
+             count(*) filter (where role = 'admin' and suspended_at is null) as "admins!",
+             count(*) filter (where presence_state <> 'offline'
+                              and (present_until > $1 or connected.user_id is not null)) as "online!"
+           from users left join connected on connected.user_id = users.id
+           where erased_at is null"#,
+        now,
+    )
+    .fetch_one(conn)
+    .await
+}
+
+pub(super) async fn sessions(conn: &mut PgConnection, today: NaiveDate) -> sqlx::Result<SessionCounts> {
+    sqlx::query_as!(
+        SessionCounts,
+        r#"select (select count(*) from sessions where status = 'in_progress') as "active!",
+             (select count(*) from sessions where status = 'pending') as "pending!",
+             (select count(*) from sessions
+              where status = 'complete' and ended_at >= $1::date::timestamp at time zone 'UTC') as "completed_today!""#,
+        today,
+    )
+    .fetch_one(conn)
+    .await
+}
+
+pub(super) async fn requests(conn: &mut PgConnection) -> sqlx::Result<RequestCounts> {
+    sqlx::query_as!(
+        RequestCounts,
+        r#"select (select count(*) from requests where status = 'pending') as "pending!",
+             (select count(*) from requested_people where status = 'pending') as "requested_people_pending!""#,
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// How many sessions began on each UTC day since `first`; days without any are left out.
+pub(super) async fn sessions_by_day(
+    conn: &mut PgConnection,
+    first: NaiveDate,
+) -> sqlx::Result<BTreeMap<NaiveDate, i64>> {
+    let rows = sqlx::query!(
+        r#"select (started_at at time zone 'UTC')::date as "day!", count(*) as "count!" from sessions
+           where started_at >= $1::date::timestamp at time zone 'UTC'
+           group by 1"#,
+        first,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.day, row.count)).collect())
+}

@@ -1,0 +1,131 @@
+//! SQL of members as staff see them.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+
+use super::Standing;
+use crate::{
+    auth::Role,
+    id::UserId,
+    users::{DisplayMode, split_words},
+};
+
+pub(super) struct Filter {
+    pub role: Option<Role>,
+    pub managed: Option<bool>,
+    pub before: Option<UserId>,
+    pub limit: i64,
+}
+
+/// A text to look for, in each way it may be meant.
+pub(super) struct Search<'a> {
+    id: Option<UserId>,
+    prefix: String,
+    /// Words, what stands before the last one's last part, and that part as a tsquery of beginnings.
+    words: Vec<&'a str>,
+    last_head: &'a str,
+    last_prefix: String,
+}
+
+impl<'a> Search<'a> {
+    pub(super) fn of(text: &'a str) -> Self {
+        let words = split_words(text);
+        let (words, last_head, last_prefix) =
+            words.map_or_else(Default::default, |words| (words.all, words.last_head, words.last_prefix));
+        Self { id: text.parse().ok(), prefix: text.to_lowercase(), words, last_head, last_prefix }
+    }
+}
+
+/// Each way of finding has an index, and no way reads more than a page of it.
+pub(super) async fn search(conn: &mut PgConnection, search: &Search<'_>, filter: &Filter) -> sqlx::Result<Vec<UserId>> {
+    sqlx::query_scalar!(
+        r#"with words as (
+             select plainto_tsquery('english', word) || plainto_tsquery('simple', word)
+                    || case when n = cardinality($2::text[])
+                         then plainto_tsquery('simple', $3) && to_tsquery('simple', $4) else '' end as query
+             from unnest($2::text[]) with ordinality as word(word, n)
+           ), wanted as (
+             select string_agg('(' || query::text || ')', ' & ')::tsquery as query from words where numnode(query) > 0
+           ), members as not materialized (
+             select id, lower(name) collate "C" as name, email collate "C" as email, search from users
+             where erased_at is null and ($5::text is null or role = $5) and ($6::boolean is null or managed = $6)
+               and ($7::uuid is null or id < $7)
+           ), found as (
+             select id from members where id = $8
+             union (select id from members where name >= $1 and name < $1 || U&'\+10FFFF' order by id desc limit $9)
+             union (select id from members where email >= $1 and email < $1 || U&'\+10FFFF' order by id desc limit $9)
+             union (select id from members where search @@ (select query from wanted) order by id desc limit $9)
+           )
+           select id as "id!: UserId" from found order by id desc limit $9"#,
+        search.prefix,
+        &search.words as &[&str],
+        search.last_head,
+        search.last_prefix,
+        filter.role as Option<Role>,
+        filter.managed,
+        filter.before.map(|id| id.0),
+        search.id.map(|id| id.0),
+        filter.limit,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+pub(super) async fn list(conn: &mut PgConnection, filter: &Filter) -> sqlx::Result<Vec<UserId>> {
+    sqlx::query_scalar!(
+        r#"select id as "id: UserId" from users
+           where erased_at is null and ($1::text is null or role = $1) and ($2::boolean is null or managed = $2)
+             and ($3::uuid is null or id < $3)
+           order by id desc limit $4"#,
+        filter.role as Option<Role>,
+        filter.managed,
+        filter.before.map(|id| id.0),
+        filter.limit,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Locks two people and everybody who runs the place, in id order, and says how they stand.
+pub(super) async fn lock(conn: &mut PgConnection, actor: UserId, target: UserId) -> sqlx::Result<Vec<Standing>> {
+    sqlx::query_as!(
+        Standing,
+        r#"select id as "id: UserId", role as "role: Role", managed, manager_id as "manager_id: UserId",
+                  display_mode as "display_mode: DisplayMode", confidential_rate, suspended_at is not null as "suspended!"
+           from users
+           where erased_at is null and (id in ($1, $2) or (role = 'admin' and suspended_at is null))
+           order by id for no key update"#,
+        actor.0,
+        target.0,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+pub(super) async fn is_staff(conn: &mut PgConnection, id: UserId) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"select exists (select from users where id = $1 and role <> 'user' and suspended_at is null) as "is!""#,
+        id.0,
+    )
+    .fetch_one(conn)
+    .await
+}
+
+pub(super) async fn update(conn: &mut PgConnection, standing: &Standing, now: DateTime<Utc>) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update users set role = $2, managed = $3, manager_id = $4, display_mode = $5, confidential_rate = $6,
+           suspended_at = case when $7 then coalesce(suspended_at, $8) end, updated_at = $8
+         where id = $1",
+        standing.id.0,
+        standing.role as Role,
+        standing.managed,
+        standing.manager_id.map(|id| id.0),
+        standing.display_mode as DisplayMode,
+        standing.confidential_rate,
+        standing.suspended,
+        now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,54 @@
+//! What requests make people hear later, or by mail: that they were asked, and what the answer was.
+
+use serde_json::json;
+
+use super::{Request, RequestStatus};
+use crate::{
+    error::Result,
+    notifications::{self, Notice, NotificationKind},
+    tx::Tx,
+    users,
+};
+
+fn key(request: &Request) -> String {
+    format!("request:{}", request.id)
+}
+
+/// Tells the target that somebody asks.
+pub(super) async fn asked(tx: &mut Tx, request: &Request) -> Result<()> {
+    let name = users::name(tx, request.requester_user_id).await?;
+    let notice = Notice {
+        user_id: request.target_user_id,
+        kind: NotificationKind::Request,
+        key: key(request),
+        title: format!("{name} asks to talk with you"),
+        body: "Read the request, and approve or decline it.".to_owned(),
+        data: json!({"request_id": request.id}),
+    };
+    notifications::notify(tx, notice).await?;
+    Ok(())
+}
+
+/// Tells the requester of the answer; what told the target to give one is settled.
+pub(super) async fn decided(tx: &mut Tx, request: &Request) -> Result<()> {
+    notifications::settle(tx, request.target_user_id, &[key(request)]).await?;
+    let name = users::name(tx, request.target_user_id).await?;
+    let (title, body, data) = match request.conversation_id {
+        Some(id) if request.status == RequestStatus::Approved => (
+            format!("{name} would like to talk with you"),
+            "Your request was approved: there is a conversation now.",
+            json!({"request_id": request.id, "conversation_id": id}),
+        ),
+        _ => (format!("{name} can't talk with you"), "Your request was declined.", json!({"request_id": request.id})),
+    };
+    let notice = Notice {
+        user_id: request.requester_user_id,
+        kind: NotificationKind::RequestDecided,
+        key: format!("{}:decided", key(request)),
+        title,
+        body: body.to_owned(),
+        data,
+    };
+    notifications::notify(tx, notice).await?;
+    Ok(())
+}

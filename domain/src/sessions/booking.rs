@@ -1,0 +1,233 @@
+//! Booking: a slot that the host offers, for a price that the server names, held until it is paid
+//! for.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use garde::{Valid, Validate};
+use humanchat_jobs::{
+    JobKey,
+    sessions::{EndUnstartedSession, ReleaseHold, RemindOfSession},
+};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{
+    CancellationPolicy, Session, SessionType, load, lock_for_job, notices, price::Terms, queries, steps::waiting, tell,
+    tell_new, timeouts,
+};
+use crate::{
+    availability::{self, Span},
+    conversations,
+    error::{Refusal, Result},
+    id::{ConversationId, SessionId, UserId},
+    money::Price,
+    text::{Lookup, Moment},
+    tx::Tx,
+    users,
+};
+
+/// How long before the start both are reminded, in minutes.
+pub(super) const REMINDERS: [i32; 3] = [24 * 60, 60, 10];
+/// The most slots somebody may hold at once without having paid for them.
+const MOST_HOLDS: i64 = 10;
+
+/// Whom to book, when and for how long.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Booking {
+    /// The host.
+    #[garde(skip)]
+    #[schema(value_type = UserId)]
+    pub host_user_id: Lookup<UserId>,
+    /// The start of a slot that the host offers: RFC 3339.
+    #[garde(skip)]
+    #[schema(value_type = String, format = "date-time", example = "2026-11-23T18:00:00Z")]
+    pub start_time: Moment,
+    /// How long, 5–480.
+    #[garde(range(min = 5, max = 480))]
+    #[schema(minimum = 5, maximum = 480)]
+    pub duration_minutes: i32,
+    /// What the guest takes the price to be, in the host's currency: compared, never trusted.
+    #[garde(skip)]
+    pub price: Price,
+    /// The pair's conversation; it is found, or begun, where it isn't named.
+    #[garde(skip)]
+    #[schema(value_type = Option<ConversationId>)]
+    pub conversation_id: Option<Lookup<ConversationId>>,
+}
+
+/// A booking about to be written.
+pub(super) struct NewBooking {
+    pub id: SessionId,
+    pub host: UserId,
+    pub guest: UserId,
+    pub conversation_id: ConversationId,
+    pub slot: Span,
+    pub minutes: i32,
+    pub price_minor: i64,
+    pub policy: CancellationPolicy,
+    /// Until when the slot is kept for who has to pay.
+    pub hold_expires_at: Option<DateTime<Utc>>,
+}
+
+/// Books a slot. One that costs nothing is agreed at once; any other is held, `pending`, until it
+/// is paid for.
+///
+/// # Errors
+/// `NotFound`; `Invalid` by field; `RequestRequired`; `SlotUnavailable` where the host doesn't
+/// offer it, or the guest has agreed to something else then; `PriceChanged`; `PaymentRequired` for
+/// somebody who holds many slots already.
+pub async fn book(tx: &mut Tx, guest: UserId, booking: &Valid<Booking>) -> Result<Session> {
+    let host = booking.host_user_id.get("user")?;
+    if host == guest {
+        return Err(Refusal::field("hostUserId", "must be somebody else").into());
+    }
+    let (start, now) = (booking.start_time.0, tx.now());
+    let slot = Span { start, end: start + TimeDelta::minutes(booking.duration_minutes.into()) };
+    admitted(tx, host, guest).await?;
+    let named = named_conversation(tx, guest, host, booking.conversation_id).await?;
+    // Of a herd that wants the same time, most learn that it is gone without waiting for each other.
+    offered(tx, host, slot, None).await?;
+    users::lock(tx, &[guest, host]).await?;
+    let terms = admitted(tx, host, guest).await?;
+    let price_minor = terms.booked_minor(booking.duration_minutes)?;
+    timeouts::release_expired(tx, [guest, host]).await?;
+    let buffer = free(tx, host, guest, slot, None).await?;
+    agree_on_price(&terms, booking.price, price_minor)?;
+    let conversation_id = match named {
+        Some(id) => id,
+        None => conversations::between(tx, guest, host).await?.ok_or(Refusal::NotFound("user"))?.0,
+    };
+    let hold_expires_at = (price_minor > 0).then(|| now + tx.store().settings().booking_hold);
+    if hold_expires_at.is_some() && queries::holds(tx.conn(), guest).await? >= MOST_HOLDS {
+        return Err(Refusal::PaymentRequired("pay for the slots you hold first").into());
+    }
+    let id = SessionId::new();
+    let policy = terms.cancellation_policy;
+    let minutes = booking.duration_minutes;
+    let new = NewBooking { id, host, guest, conversation_id, slot, minutes, price_minor, policy, hold_expires_at };
+    queries::insert_booking(tx.conn(), &new, now).await?;
+    queries::engage(tx.conn(), id, [(host, slot.stretched(buffer)), (guest, slot)], false).await?;
+    super::link(tx, conversation_id, id, guest).await?;
+    let session = load(tx, id).await?;
+    match hold_expires_at {
+        Some(at) => tx.enqueue_at(&ReleaseHold { session_id: id }, at)?,
+        None => agreed(tx, &session).await?,
+    }
+    tell_new(tx, &session);
+    Ok(session)
+}
+
+/// Moves a session that has not begun to another slot. Both are told; reminders move along.
+pub(super) async fn reschedule(tx: &mut Tx, caller: UserId, session: Session, to: DateTime<Utc>) -> Result<Session> {
+    if session.r#type != SessionType::Scheduled || !session.is_pending() {
+        return Err(
+            Refusal::InvalidTransition("only a booked session that has not begun can be moved".to_owned()).into()
+        );
+    }
+    if to == session.start_time.0 {
+        return Ok(session);
+    }
+    let now = tx.now();
+    let by_host = caller == session.host_user_id;
+    if !by_host && session.fee(now) > 0 {
+        return Err(
+            Refusal::InvalidTransition("it is too late to move this session; it can be cancelled".to_owned()).into()
+        );
+    }
+    let (host, guest) = (session.host_user_id, session.guest_user_id);
+    let slot = Span { start: to, end: to + TimeDelta::minutes(session.booked_minutes.unwrap_or_default().into()) };
+    timeouts::release_expired(tx, [host, guest]).await?;
+    queries::disengage(tx.conn(), session.id).await?;
+    let buffer = free(tx, host, guest, slot, Some(session.id)).await?;
+    // The guest did not ask for this: calling it off costs nothing now.
+    let policy = if by_host { Some(CancellationPolicy::LENIENT) } else { session.cancellation_policy };
+    queries::move_to(tx.conn(), session.id, slot, policy, now).await?;
+    queries::engage(tx.conn(), session.id, [(host, slot.stretched(buffer)), (guest, slot)], false).await?;
+    tx.cancel_jobs(&waiting(&session)).await?;
+    notices::outdated(tx, &session).await?;
+    let moved = load(tx, session.id).await?;
+    match moved.hold_expires_at {
+        Some(at) => tx.enqueue_at(&ReleaseHold { session_id: moved.id }, at.0)?,
+        None => agreed(tx, &moved).await?,
+    }
+    tell(tx, &moved);
+    Ok(moved)
+}
+
+/// The guest's payment is held: what was asked for is agreed. False where that came too late, and the
+/// time is somebody else's.
+///
+/// # Errors
+/// The database's.
+pub async fn confirm(tx: &mut Tx, id: SessionId) -> Result<bool> {
+    let Some(session) = lock_for_job(tx, id).await? else { return Ok(false) };
+    let now = tx.now();
+    if !queries::confirm(tx.conn(), id, now).await? {
+        return Ok(false);
+    }
+    tx.cancel_jobs(&[JobKey::of(&ReleaseHold { session_id: id })]).await?;
+    if session.r#type == SessionType::Scheduled {
+        agreed(tx, &session).await?;
+    }
+    let session = load(tx, id).await?;
+    tell(tx, &session);
+    Ok(true)
+}
+
+/// Nothing stands in a booking's way any more: both get it by mail, it will be reminded of, and looked
+/// after should nobody start it.
+async fn agreed(tx: &mut Tx, session: &Session) -> Result<()> {
+    notices::agreed(tx, session).await?;
+    let (session_id, version, start) = (session.id, session.version, session.start_time.0);
+    for minutes_before in REMINDERS {
+        let at = start - TimeDelta::minutes(minutes_before.into());
+        if at > tx.now() {
+            tx.enqueue_at(&RemindOfSession { session_id, version, minutes_before }, at)?;
+        }
+    }
+    tx.enqueue_at(&EndUnstartedSession { session_id, version }, timeouts::start_deadline(session))
+}
+
+/// The pair's conversation, if one was named.
+async fn named_conversation(
+    tx: &mut Tx,
+    guest: UserId,
+    host: UserId,
+    named: Option<Lookup<ConversationId>>,
+) -> Result<Option<ConversationId>> {
+    let Some(named) = named else { return Ok(None) };
+    let pair = conversations::queries::find_pair(tx.conn(), guest, host).await?;
+    let named = named.get("conversation").ok().filter(|named| pair == Some(*named));
+    Ok(Some(named.ok_or_else(|| Refusal::field("conversationId", "must be your conversation with this host"))?))
+}
+
+/// The terms on which this guest can book this host, if at all.
+async fn admitted(tx: &mut Tx, host: UserId, guest: UserId) -> Result<Terms> {
+    let terms = queries::terms(tx.conn(), host, guest).await?.ok_or(Refusal::NotFound("user"))?;
+    terms.admit()?;
+    Ok(terms)
+}
+
+/// The buffer behind a slot, if the host offers it.
+async fn offered(tx: &mut Tx, host: UserId, slot: Span, except: Option<SessionId>) -> Result<TimeDelta> {
+    let offered = availability::offered(tx, host, slot, except).await?;
+    Ok(offered.ok_or(Refusal::SlotUnavailable("this time can't be booked with this host"))?)
+}
+
+/// The buffer behind a slot, if the host offers it and the guest has time. Lock both first.
+async fn free(tx: &mut Tx, host: UserId, guest: UserId, slot: Span, except: Option<SessionId>) -> Result<TimeDelta> {
+    let buffer = offered(tx, host, slot, except).await?;
+    if !queries::taken(tx.conn(), &[guest], slot).await?.is_empty() {
+        return Err(Refusal::SlotUnavailable("you have agreed to something else at this time").into());
+    }
+    Ok(buffer)
+}
+
+fn agree_on_price(terms: &Terms, named: Price, price_minor: i64) -> Result<(), Refusal> {
+    let named = named.to_minor(&terms.currency).map_err(|reason| Refusal::field("price", reason))?;
+    if named == price_minor {
+        Ok(())
+    } else {
+        Err(Refusal::PriceChanged { price_minor, currency: terms.currency.clone() })
+    }
+}

@@ -1,0 +1,24 @@
+//! What becomes of the sessions of somebody who leaves.
+
+use super::{
+    EndedBy, SessionStatus, load, queries,
+    steps::{Ending, complete_at, finish},
+};
+use crate::{error::Result, id::UserId, tx::Tx};
+
+/// Ends what goes on and calls off what was agreed, as if they had done it themselves. Lock the person
+/// first.
+pub(crate) async fn end_all(tx: &mut Tx, person: UserId) -> Result<()> {
+    let now = tx.now();
+    for id in queries::lock_unfinished(tx.conn(), person).await? {
+        let session = load(tx, id).await?;
+        let side = if person == session.host_user_id { EndedBy::Host } else { EndedBy::Guest };
+        if session.status == SessionStatus::InProgress {
+            complete_at(tx, &session, now, side).await?;
+        } else {
+            let owed_minor = if side == EndedBy::Guest { session.fee(now) } else { 0 };
+            finish(tx, &session, Ending { owed_minor, ..Ending::cancelled(side, now) }).await?;
+        }
+    }
+    Ok(())
+}
