@@ -4,6 +4,8 @@
 alter table users add column erased_at timestamptz;
 alter table users add constraint users_erased_is_suspended check (erased_at is null or suspended_at is not null);
 
+create index users_erased on users (id) where erased_at is not null;
+
 create index mails_address on mails (to_address);
 
 -- The request or booking that an unanswered invite was turned into, once.

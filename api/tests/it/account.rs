@@ -65,9 +65,9 @@ async fn who_leaves_is_gone_and_others_are_told_as_ever() {
     host.appear().await;
     third.appear().await;
     let request = guest.ask(&host, "Hello?").await.ok(201)["request"].clone();
+    let waiting = host.invite(&third).await;
     let session = guest.invite(&host).await;
     host.answer(&session, "accept").await.ok(200);
-    let waiting = host.invite(&third).await;
     let mut socket = host.socket("/ws").await;
 
     assert_eq!(host.leaves().await.status, 204);

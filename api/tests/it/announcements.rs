@@ -79,7 +79,7 @@ async fn an_announcement_is_shown_until_it_is_dismissed_or_ends() {
     assert_eq!(socket.next_of("announcement").await["payload"]["notification"], *shown);
     let subjects = mail::kept(&api.store, None).await.unwrap().into_iter().map(|mail| (mail.to, mail.subject));
     let announced: Vec<_> = subjects.filter(|(_, subject)| subject == "Maintenance").map(|(to, _)| to).collect();
-    assert_eq!(announced, [ada.email.clone()], "Ben wants no mail of it");
+    assert_eq!(announced, [ada.email.as_str()], "Ben wants no mail of it");
 
     ada.post("/api/notifications/read", json!({"ids": [shown["id"]]})).await.ok(200);
     assert_eq!(ada.notifications("").await["digest"]["announcements"], 0);

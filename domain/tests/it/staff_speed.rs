@@ -1,4 +1,4 @@
-//! How long staff wait, with a hundred thousand users and a million messages. Not among the tests of
+//! How long staff wait, with a hundred thousand users, two thousand of them online, and a million messages. Not among the tests of
 //! every change: `cargo nextest run -p humanchat-domain --run-ignored only staff_speed`.
 
 use std::time::{Duration, Instant};
@@ -21,8 +21,9 @@ insert into users (id, name, email, headline, bio, skills, present_until, manage
 select gen_random_uuid(), initcap(md5(n::text)) || ' ' || (array['Miller', 'Lopez', 'Tanaka', 'O''Neil'])[n % 4 + 1],
   'person' || n || '@example.com', 'Talks about ' || (array['bees', 'tax law', 'sourdough', 'sailing'])[n % 4 + 1],
   'I have done this for ' || n % 40 || ' years and like to explain it to anybody who asks. ' || repeat(md5(n::text) || ' ', 6),
-  array['skill ' || n % 50], now() + interval '1 minute' * (n % 3 - 1), n % 500 = 0, now(), now()
+  array['skill ' || n % 50], case when n % 50 = 0 then now() + interval '5 minutes' end, n % 500 = 0, now(), now()
 from generate_series(1, 100000) n;
+insert into presences (user_id, since, until) select id, now(), present_until from users where present_until is not null;
 insert into conversations (id, type, first_user_id, second_user_id, last_activity, created_at)
 select gen_random_uuid(), 'human', least(a.id, b.id), greatest(a.id, b.id), now(), now()
 from (select id, row_number() over () as n from users) a join (select id, row_number() over () as n from users) b on b.n = a.n + 1

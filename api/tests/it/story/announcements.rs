@@ -38,6 +38,8 @@ async fn everybody_gets_it_once_though_workers_are_killed_over_it() {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     });
-    assert_eq!(done.await.progress.sent, 10_000);
+    let progress = done.await.progress;
+    println!("{:?} people a second, over the death and the wait for the rescue", progress.per_second);
+    assert_eq!(progress.sent, 10_000);
     assert_eq!(all_have_it_once(&stage.store, &people).await, 10_000);
 }

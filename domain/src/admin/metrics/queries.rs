@@ -1,5 +1,4 @@
-//! SQL of the numbers. Each reads an index that is as small as what it counts, but for the people,
-//! who are counted in one pass.
+//! SQL of the numbers. Each reads an index that is no larger than what it counts.
 
 use std::collections::BTreeMap;
 
@@ -8,20 +7,21 @@ use sqlx::PgConnection;
 
 use super::{RequestCounts, SessionCounts, Totals};
 
-/// The same condition as `user_is_online`, which would look for each one's sockets apart.
+/// Who is online is asked of the few who may be, by the condition of `user_is_online`.
 pub(super) async fn totals(conn: &mut PgConnection, now: DateTime<Utc>) -> sqlx::Result<Totals> {
     sqlx::query_as!(
         Totals,
-        r#"with connected as (
-             select distinct s.user_id from user_sockets s join socket_processes p on p.id = s.process_id
+        r#"with here as (
+             select s.user_id, true as connected from user_sockets s join socket_processes p on p.id = s.process_id
              where p.seen_at > now() - interval '20 seconds'
+             union all
+             select user_id, false from presences where until > $1
            )
-           select count(*) as "users!", count(*) filter (where managed) as "managed!",
-             count(*) filter (where role = 'admin' and suspended_at is null) as "admins!",
-             count(*) filter (where presence_state <> 'offline'
-                              and (present_until > $1 or connected.user_id is not null)) as "online!"
-           from users left join connected on connected.user_id = users.id
-           where erased_at is null"#,
+           select (select count(*) from users) - (select count(*) from users where erased_at is not null) as "users!",
+             (select count(*) from users where managed) as "managed!",
+             (select count(*) from users where role = 'admin' and suspended_at is null) as "admins!",
+             (select count(distinct u.id) from here join users u on u.id = here.user_id
+              where u.presence_state <> 'offline' and (connected or u.present_until > $1)) as "online!""#,
         now,
     )
     .fetch_one(conn)

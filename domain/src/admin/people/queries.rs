@@ -29,38 +29,45 @@ pub(super) struct Search<'a> {
 
 impl<'a> Search<'a> {
     pub(super) fn of(text: &'a str) -> Self {
-        let words = split_words(text);
+        // Who looks for these signs means them, and words have none.
+        let words = if text.contains(['%', '_', '\\']) { None } else { split_words(text) };
         let (words, last_head, last_prefix) =
             words.map_or_else(Default::default, |words| (words.all, words.last_head, words.last_prefix));
         Self { id: text.parse().ok(), prefix: text.to_lowercase(), words, last_head, last_prefix }
     }
 }
 
-/// Each way of finding has an index, and no way reads more than a page of it.
+/// Each way of finding has an index, and none reads more of it than it takes.
 pub(super) async fn search(conn: &mut PgConnection, search: &Search<'_>, filter: &Filter) -> sqlx::Result<Vec<UserId>> {
-    sqlx::query_scalar!(
+    // Apart, so that the planner knows how many have these words when it chooses how to look for them.
+    let query = sqlx::query_scalar!(
         r#"with words as (
              select plainto_tsquery('english', word) || plainto_tsquery('simple', word)
-                    || case when n = cardinality($2::text[])
-                         then plainto_tsquery('simple', $3) && to_tsquery('simple', $4) else '' end as query
-             from unnest($2::text[]) with ordinality as word(word, n)
-           ), wanted as (
-             select string_agg('(' || query::text || ')', ' & ')::tsquery as query from words where numnode(query) > 0
-           ), members as not materialized (
-             select id, lower(name) collate "C" as name, email collate "C" as email, search from users
-             where erased_at is null and ($5::text is null or role = $5) and ($6::boolean is null or managed = $6)
-               and ($7::uuid is null or id < $7)
-           ), found as (
-             select id from members where id = $8
-             union (select id from members where name >= $1 and name < $1 || U&'\+10FFFF' order by id desc limit $9)
-             union (select id from members where email >= $1 and email < $1 || U&'\+10FFFF' order by id desc limit $9)
-             union (select id from members where search @@ (select query from wanted) order by id desc limit $9)
+                    || case when n = cardinality($1::text[])
+                         then plainto_tsquery('simple', $2) && to_tsquery('simple', $3) else '' end as query
+             from unnest($1::text[]) with ordinality as word(word, n)
            )
-           select id as "id!: UserId" from found order by id desc limit $9"#,
-        search.prefix,
+           select string_agg('(' || query::text || ')', ' & ') from words where numnode(query) > 0"#,
         &search.words as &[&str],
         search.last_head,
         search.last_prefix,
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    sqlx::query_scalar!(
+        r#"with members as not materialized (
+             select id, lower(name) collate "C" as name, email collate "C" as email, search from users
+             where erased_at is null and ($3::text is null or role = $3) and ($4::boolean is null or managed = $4)
+               and ($5::uuid is null or id < $5)
+           ), found as (
+             select id from members where id = $6
+             union (select id from members where name >= $1 and name < $1 || U&'\+10FFFF' order by id desc limit $7)
+             union (select id from members where email >= $1 and email < $1 || U&'\+10FFFF' order by id desc limit $7)
+             union (select id from members where search @@ $2::text::tsquery order by id desc limit $7)
+           )
+           select id as "id!: UserId" from found order by id desc limit $7"#,
+        search.prefix,
+        query,
         filter.role as Option<Role>,
         filter.managed,
         filter.before.map(|id| id.0),

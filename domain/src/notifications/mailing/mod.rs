@@ -41,13 +41,13 @@ pub async fn mail_notification(mut tx: Tx, id: NotificationId) -> Result<Mailing
     if !found.preferences.wants(found.kind) || (found.is_read && !found.kind.is_for_calendars()) {
         return Ok(Mailing::Done);
     }
-    let calendar = match found.kind.is_about_session() {
-        false => None,
-        true => match session::standing(&mut tx, &found).await? {
+    let mut calendar = None;
+    if found.kind.is_about_session() {
+        match session::standing(&mut tx, &found).await? {
             session::Standing::Stale => return Ok(Mailing::Done),
-            session::Standing::News(event) => event,
-        },
-    };
+            session::Standing::News(event) => calendar = event,
+        }
+    }
     if let Some(end) = quiet_end(&found.preferences, &found.reader.timezone, now) {
         return Ok(Mailing::NotBefore(end));
     }
@@ -56,7 +56,7 @@ pub async fn mail_notification(mut tx: Tx, id: NotificationId) -> Result<Mailing
         to: found.reader.email,
         subject: found.title,
         body: format!("Hello {},\n\n{}\n\n{}", found.reader.name, found.body, footer(&tx)),
-        calendar,
+        calendar: calendar.map(|event| *event),
     };
     let mailer = tx.store().mailer.clone();
     mailer.send(tx, letter).await?;

@@ -15,7 +15,7 @@ pub(super) enum Standing {
     /// The session has moved on: another notification tells.
     Stale,
     /// It is as it says; with what calendars should know.
-    News(Option<CalendarEvent>),
+    News(Option<Box<CalendarEvent>>),
 }
 
 /// Looks the session up. Its id is in the notification's data, and so may be the `version` it tells of.
@@ -35,7 +35,7 @@ pub(super) async fn standing(tx: &mut Tx, found: &Found) -> Result<Standing> {
         return Ok(Standing::Stale);
     }
     let event = match method {
-        Some(method) => Some(sessions::calendar_event(tx, &session, found.user_id, method).await?),
+        Some(method) => Some(Box::new(sessions::calendar_event(tx, &session, found.user_id, method).await?)),
         None => None,
     };
     Ok(Standing::News(event))
