@@ -125,7 +125,9 @@ impl Managed {
     async fn settle(&mut self) -> sqlx::Result<()> {
         match self.owes {
             Owes::Nothing | Owes::Answer => self.connection.ping().await?,
-            Owes::Rollback => drop(self.connection.execute("rollback").await?),
+            Owes::Rollback => {
+                self.connection.execute("rollback").await?;
+            }
         }
         self.owes = Owes::Nothing;
         Ok(())
