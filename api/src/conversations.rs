@@ -147,10 +147,16 @@ async fn list_messages(
 
 /// Send a message.
 ///
+/// In the conversation with Sam, a `user_text` asks Sam, and a `sam_action` with `actions: [{actionId, decision?}]` decides what
+/// Sam proposed: where that is refused, so is the message.
+///
 /// The same `clientMessageId` again sends nothing and answers as the first did, with
 /// `Idempotency-Replayed: true`; with another content it is 422 `idempotency_key_reused`.
 #[utoipa::path(post, path = "/api/conversations/{id}/messages", tag = "Conversations", params(("id" = ConversationId, Path)),
-    request_body = NewMessage, responses((status = 201, body = SentBody)))]
+    request_body = NewMessage,
+    responses((status = 201, body = SentBody),
+        (status = 409, description = "Of what Sam proposed: `action_resolved`, `action_stale`, and what the action's own route answers"),
+        (status = 410, description = "`action_expired`: of what Sam proposed")))]
 async fn send_message(
     State(app): State<App>,
     PathId(id): PathId<ConversationId>,

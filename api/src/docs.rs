@@ -36,6 +36,11 @@ use crate::edge::error::{ErrorBody, ErrorDetail};
         (name = "Requests", description = "Asking to talk"),
         (name = "Availability", description = "When hosts can be booked"),
         (name = "Sessions", description = "Live talks"),
+        (name = "Sam", description = "The concierge: finds people and proposes; what it proposes happens when it is confirmed. While it \
+            writes, `sam.delta` tells listeners of its conversation what it has so far; `message.created` tells what counts"),
+        (name = "Payments", description = "Held before, taken after. Amounts are integers in minor units; who pays and who is \
+            paid hear `payment.updated` on `sessions:{userId}`"),
+        (name = "Webhooks", description = "For the payment provider"),
         (name = "Notifications", description = "What concerns the caller, and what of it is mailed"),
         (name = "Staff", description = "For managers and admins: members, numbers, the audit log, jobs and queues"),
         (name = "Sockets", description = "Realtime: `subscribe` to `conversation:{id}`, `sessions:{userId}`, `status:{userId}`, \
@@ -118,7 +123,7 @@ fn complete_keyed(operation: &mut Operation) {
 
 fn complete_operation(operation: &mut Operation, has_body: bool) {
     let is_open = is_open(operation);
-    let is_limited = operation.tags.iter().flatten().all(|tag| tag != "Operation");
+    let is_limited = operation.tags.iter().flatten().all(|tag| tag != "Operation" && tag != "Webhooks");
     let parameters = operation.parameters.as_deref().unwrap_or_default();
     let has = |place: ParameterIn| {
         parameters.iter().any(|parameter| matches!(parameter, RefOr::T(parameter) if parameter.parameter_in == place))

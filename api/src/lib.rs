@@ -32,8 +32,10 @@ mod invites;
 mod metrics;
 mod notifications;
 mod pages;
+mod payments;
 mod realtime;
 mod requests;
+mod sam;
 pub mod server;
 mod sessions;
 mod users;
@@ -56,6 +58,7 @@ pub struct App {
     pub(crate) authorities: Authorities,
     pub(crate) recorder: PrometheusHandle,
     pub(crate) admissions: Admissions,
+    pub(crate) waits: sam::Waits,
 }
 
 impl App {
@@ -78,6 +81,7 @@ impl App {
             authorities: Authorities::start(store.clone()),
             recorder: metrics::recorder()?,
             admissions: Admissions::new(store.settings().max_requests),
+            waits: sam::Waits::start(store.clone()),
             store,
         })
     }
@@ -102,6 +106,8 @@ fn features() -> OpenApiRouter<App> {
         .merge(requests::routes())
         .merge(availability::routes())
         .merge(sessions::routes())
+        .merge(sam::routes())
+        .merge(payments::routes())
         .merge(notifications::routes())
         .merge(admin::routes())
 }

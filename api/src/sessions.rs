@@ -11,7 +11,7 @@ use axum::{
 };
 use humanchat_domain::{
     id::SessionId,
-    sessions::{self, Booking, Session, SessionChange, SessionQuery},
+    sessions::{self, Booked, Booking, Session, SessionChange, SessionQuery},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -67,13 +67,13 @@ async fn list(
 /// What costs nothing is agreed at once. A slot that has to be paid for is held, `pending`, until
 /// `hold_expires_at`; the payment makes it sure. Send an `Idempotency-Key` to be able to repeat the request.
 #[utoipa::path(post, operation_id = "book_session", path = "/api/sessions", tag = "Sessions", request_body = Booking,
-    responses((status = 201, body = SessionBody), (status = 404, description = "`resource_not_found`: there is no such host"),
+    responses((status = 201, body = Booked), (status = 404, description = "`resource_not_found`: there is no such host"),
         (status = 409, description = "`slot_unavailable`: not offered, or taken meanwhile; `price_changed`, with the right `price` and `currency` in `details`; `request_required`; `payment_required`: the caller holds many slots without having paid for them"),
         (status = 422, description = "`validation_failed` with `details.fields`")))]
 async fn book(State(app): State<App>, command: Command<Booking>) -> Answer {
     let (mut work, caller, booking) = command.begin(&app).await?;
-    let session = sessions::book(&mut work.tx, caller.user_id, &booking).await;
-    work.finish(session.map(|session| (StatusCode::CREATED, SessionBody { session }))).await
+    let booked = sessions::book(&mut work.tx, caller.user_id, &booking).await;
+    work.finish(booked.map(|booked| (StatusCode::CREATED, booked))).await
 }
 
 /// One session of the caller's.

@@ -57,6 +57,34 @@ impl FromIterator<IpAddr> for TrustedProxies {
     }
 }
 
+/// How the language model is reached, and what it costs.
+#[derive(Debug, Clone)]
+pub struct GeminiSettings {
+    /// `GEMINI_API_KEY`.
+    pub api_key: SecretString,
+    /// `GEMINI_API_BASE`: scheme, host and port (default `https://generativelanguage.googleapis.com`).
+    pub api_base: Url,
+    /// `GEMINI_MODEL` (default `gemini-flash-latest`).
+    pub model: String,
+    /// `GEMINI_TIMEOUT_SECS`: for all that a question asks of the model (default 10).
+    pub timeout: Duration,
+    /// `GEMINI_INPUT_CENTS`: US cents for a million tokens it reads (default 30).
+    pub input_cents: u32,
+    /// `GEMINI_OUTPUT_CENTS`: US cents for a million tokens it writes (default 250).
+    pub output_cents: u32,
+}
+
+/// What Sam may take.
+#[derive(Debug, Clone, Copy)]
+pub struct SamSettings {
+    /// `SAM_WAIT_SECS`: how long a request waits for its answer (default 12).
+    pub wait: Duration,
+    /// `SAM_DAILY_TOKENS`: of the model, for a user and day (default 500,000, `0` = any number).
+    pub daily_tokens: Option<NonZeroU32>,
+    /// `SAM_DAILY_CENTS`: US cents for the model, for a user and day (default 50, `0` = any).
+    pub daily_cents: Option<NonZeroU32>,
+}
+
 /// Everything that can be set, checked.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -88,10 +116,22 @@ pub struct Settings {
     pub smtp_url: Option<SecretString>,
     /// `MAIL_FROM` (default `HumanChat <noreply@localhost>`).
     pub mail_from: String,
+    /// `STRIPE_SECRET_KEY`; without it nothing can be paid.
+    pub stripe_secret_key: Option<SecretString>,
+    /// `STRIPE_WEBHOOK_SECRET`: one or, while they are changed, several, comma-separated.
+    pub stripe_webhook_secrets: Vec<SecretString>,
+    /// `STRIPE_API_BASE`: scheme, host and port (default `https://api.stripe.com`).
+    pub stripe_api_base: Url,
+    /// `PLATFORM_FEE_PERCENT`: of what paid hosts earn (default 10).
+    pub platform_fee_percent: u32,
     /// `INVITE_TTL_ONLINE_SECS` (default 300).
     pub invite_ttl_online: Duration,
     /// `INVITE_TTL_OFFLINE_SECS` (default 86400).
     pub invite_ttl_offline: Duration,
+    /// `GEMINI_*`; without a key Sam answers by simple rules.
+    pub gemini: Option<GeminiSettings>,
+    /// `SAM_*`.
+    pub sam: SamSettings,
     /// `BOOKING_HOLD_SECS`: how long a slot is kept for who has to pay for it (default 900).
     pub booking_hold: Duration,
     /// `LOG_FORMAT`: `json` (default) or `text`.
@@ -165,10 +205,21 @@ impl Settings {
             },
             smtp_url: smtp_url.map(Into::into),
             mail_from,
+            stripe_secret_key: env.optional("STRIPE_SECRET_KEY").map(Into::into),
+            stripe_webhook_secrets: env
+                .list("STRIPE_WEBHOOK_SECRET", |secret| Ok(SecretString::from(secret.to_owned())))?,
+            stripe_api_base: stripe_api_base(&env)?,
+            platform_fee_percent: env.in_range("PLATFORM_FEE_PERCENT", 10, 0, 100)?,
             invite_ttl_online: Duration::from_secs(env.in_range("INVITE_TTL_ONLINE_SECS", 300, 1, 86_400)?.into()),
             invite_ttl_offline: Duration::from_secs(
                 env.in_range("INVITE_TTL_OFFLINE_SECS", 86_400, 1, 2_592_000)?.into(),
             ),
+            gemini: gemini(&env)?,
+            sam: SamSettings {
+                wait: Duration::from_secs(env.in_range("SAM_WAIT_SECS", 12, 0, 60)?.into()),
+                daily_tokens: env.limit("SAM_DAILY_TOKENS", 500_000)?,
+                daily_cents: env.limit("SAM_DAILY_CENTS", 50)?,
+            },
             booking_hold: Duration::from_secs(env.in_range("BOOKING_HOLD_SECS", 900, 1, 86_400)?.into()),
             log_format: match env.optional("LOG_FORMAT").as_deref() {
                 None | Some("json") => LogFormat::Json,
@@ -211,6 +262,41 @@ fn trusted_proxies(env: &Env<'_>) -> Result<TrustedProxies, SettingError> {
         network.map_err(|_| wrong(NAME, format!("{text:?} is neither an address nor a network like 10.0.0.0/8")))
     })?;
     Ok(TrustedProxies(networks))
+}
+
+/// The model's settings are checked even where there is no key.
+fn gemini(env: &Env<'_>) -> Result<Option<GeminiSettings>, SettingError> {
+    const BASE: &str = "GEMINI_API_BASE";
+    let base = env.optional(BASE).unwrap_or_else(|| "https://generativelanguage.googleapis.com".to_owned());
+    let api_base = check_url(BASE, &base, &["http", "https"])?;
+    if api_base.path() != "/" || api_base.query().is_some() || api_base.fragment().is_some() {
+        return Err(wrong(BASE, "must be scheme, host and port alone"));
+    }
+    let model = env.optional("GEMINI_MODEL").unwrap_or_else(|| "gemini-flash-latest".to_owned());
+    if !model.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)) {
+        return Err(wrong("GEMINI_MODEL", "must be a model's name such as gemini-flash-latest"));
+    }
+    let timeout = Duration::from_secs(env.in_range("GEMINI_TIMEOUT_SECS", 10, 1, 25)?.into());
+    let input_cents = env.in_range("GEMINI_INPUT_CENTS", 30, 0, 100_000)?;
+    let output_cents = env.in_range("GEMINI_OUTPUT_CENTS", 250, 0, 100_000)?;
+    let key = env.optional("GEMINI_API_KEY");
+    if key.as_ref().is_some_and(|key| !key.bytes().all(|byte| byte.is_ascii_graphic())) {
+        return Err(wrong("GEMINI_API_KEY", "must be printable ASCII"));
+    }
+    let settings =
+        |key: String| GeminiSettings { api_key: key.into(), api_base, model, timeout, input_cents, output_cents };
+    Ok(key.map(settings))
+}
+
+fn stripe_api_base(env: &Env<'_>) -> Result<Url, SettingError> {
+    const NAME: &str = "STRIPE_API_BASE";
+    let base = env.optional(NAME).unwrap_or_else(|| "https://api.stripe.com".to_owned());
+    let url = check_url(NAME, &base, &["http", "https"])?;
+    if url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty() {
+        Ok(url)
+    } else {
+        Err(wrong(NAME, "must be scheme, host and port alone"))
+    }
 }
 
 struct Env<'a>(&'a dyn Fn(&str) -> Option<String>);
@@ -270,7 +356,14 @@ mod tests {
         assert_eq!(settings.invite_ttl_offline, Duration::from_hours(24));
         assert_eq!(settings.booking_hold, Duration::from_mins(15));
         assert_eq!((settings.max_connections, settings.max_connections_per_ip), (20_000, 1000));
+        assert!(settings.gemini.is_none());
+        let gemini = read(&[("GEMINI_API_KEY", "key")]).unwrap().gemini.unwrap();
+        assert_eq!(gemini.api_base.as_str(), "https://generativelanguage.googleapis.com/");
+        assert_eq!((gemini.model.as_str(), gemini.timeout), ("gemini-flash-latest", Duration::from_secs(10)));
+        assert_eq!(settings.sam.wait, Duration::from_secs(12));
         assert_eq!((settings.database_pool, settings.max_requests), (16, 512));
+        assert_eq!(settings.stripe_api_base.as_str(), "https://api.stripe.com/");
+        assert_eq!((settings.stripe_webhook_secrets.len(), settings.platform_fee_percent), (0, 10));
         let limits = settings.rate_limits;
         assert_eq!(
             [limits.anonymous, limits.user, limits.staff].map(|limit| limit.map(NonZeroU32::get)),
@@ -316,9 +409,19 @@ mod tests {
             ("DEV_PAGES", "maybe"),
             ("ALLOWED_ORIGINS", "https://a.example, nonsense"),
             ("DATABASE_POOL", "1"),
+            ("GEMINI_API_BASE", "https://gemini.example/v1beta"),
+            ("GEMINI_API_BASE", "gemini.example"),
+            ("GEMINI_API_KEY", "a key"),
+            ("GEMINI_MODEL", "models/gemini"),
+            ("GEMINI_TIMEOUT_SECS", "0"),
+            ("SAM_WAIT_SECS", "61"),
+            ("SAM_DAILY_CENTS", "-1"),
             ("TRUSTED_PROXIES", "10.0.0.1, proxy.example"),
             ("RATE_LIMIT_ANON", "-1"),
             ("RATE_LIMIT_USER", "many"),
+            ("STRIPE_API_BASE", "https://api.stripe.com/v1"),
+            ("STRIPE_API_BASE", "api.stripe.com"),
+            ("PLATFORM_FEE_PERCENT", "101"),
             ("MAX_CONNECTIONS", "many"),
             ("MAX_CONNECTIONS_PER_IP", "-1"),
             ("MAX_REQUESTS", "1.5"),

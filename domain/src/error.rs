@@ -74,6 +74,15 @@ pub enum Refusal {
     /// Not a step this state allows.
     #[error("{0}")]
     InvalidTransition(String),
+    /// What Sam proposed got another answer already.
+    #[error("the action is already {0}")]
+    ActionResolved(&'static str),
+    /// What Sam proposed no longer holds; by fact, what was proposed and what is so now.
+    #[error("what was proposed has changed")]
+    ActionStale(serde_json::Map<String, serde_json::Value>),
+    /// Nobody confirmed what Sam proposed in time.
+    #[error("the action has expired")]
+    ActionExpired,
     /// The idempotency key came with another body before.
     #[error("this idempotency key was used with a different request")]
     IdempotencyKeyReused,
@@ -86,6 +95,15 @@ pub enum Refusal {
     /// Something this needs is not there now.
     #[error("{0}")]
     Unavailable(&'static str),
+    /// A provider said no, or answered nonsense.
+    #[error("{0}")]
+    UpstreamFailed(&'static str),
+    /// A provider did not say in time what it did; asking again brings its answer.
+    #[error("{0}")]
+    UpstreamTimeout(&'static str),
+    /// Bytes that are not what they claim to be.
+    #[error("{0}")]
+    Malformed(&'static str),
 }
 
 impl Refusal {

@@ -9,9 +9,10 @@ use serde::Serialize;
 
 use crate::{
     conversations::{Conversation, Message},
-    id::{ConversationId, NotificationId, UserId},
+    id::{ConversationId, NotificationId, RunId, UserId},
     invites::Invite,
     notifications::Notification,
+    payments::Payment,
     requests::Request,
     sessions::Session,
     users::Status,
@@ -115,6 +116,18 @@ pub enum Event {
         /// Who writes.
         user_id: UserId,
     },
+    /// Sam is writing an answer.
+    #[serde(rename = "sam.delta", rename_all = "camelCase")]
+    SamDelta {
+        /// Sam's conversation with its user.
+        conversation_id: ConversationId,
+        /// The question that is being answered.
+        run_id: RunId,
+        /// How many characters of the answer came before; from 0 again where Sam begins anew.
+        offset: usize,
+        /// What follows them.
+        text: String,
+    },
     /// A session came to be.
     #[serde(rename = "session.created")]
     SessionCreated {
@@ -126,6 +139,12 @@ pub enum Event {
     SessionUpdated {
         /// The session as it is now.
         session: Session,
+    },
+    /// A payment changed.
+    #[serde(rename = "payment.updated")]
+    PaymentUpdated {
+        /// The payment as it is now.
+        payment: Payment,
     },
     /// A session begins soon.
     #[serde(rename = "session.reminder", rename_all = "camelCase")]
@@ -190,7 +209,7 @@ pub enum Event {
 impl Event {
     /// Whether it is stored, numbered and replayed, or only passed on to whoever listens now.
     pub fn is_durable(&self) -> bool {
-        !matches!(self, Self::Typing { .. } | Self::StatusChanged(_))
+        !matches!(self, Self::Typing { .. } | Self::StatusChanged(_) | Self::SamDelta { .. })
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
     cursor::Window,
     error::Result,
     id::{ConversationId, UserId},
-    invites, requests,
+    invites, notifications, requests,
     sessions::{self, SessionQuery},
     text::Timestamp,
     users,
@@ -76,6 +76,7 @@ impl Writer {
         self.sessions().await?;
         self.requests().await?;
         self.invites().await?;
+        self.notifications().await?;
         self.conversations().await?;
         self.text("}".to_owned()).await
     }
@@ -98,6 +99,20 @@ impl Writer {
         let (query, mut cursor) = (SessionQuery::default(), None);
         loop {
             let page = sessions::list(&self.store, self.user, &query, window(cursor.as_ref())).await?;
+            list.add(&page.items).await?;
+            cursor = page.next;
+            if cursor.is_none() {
+                return list.end().await;
+            }
+        }
+    }
+
+    async fn notifications(&self) -> Written {
+        self.one("notificationPreferences", &notifications::preferences(&self.store, self.user).await?).await?;
+        let mut list = self.list("notifications").await?;
+        let mut cursor = None;
+        loop {
+            let (_, page) = notifications::list(&self.store, self.user, false, window(cursor.as_ref())).await?;
             list.add(&page.items).await?;
             cursor = page.next;
             if cursor.is_none() {

@@ -34,12 +34,14 @@ pub mod maintenance;
 pub mod money;
 pub mod notifications;
 pub mod nudge;
+pub mod payments;
 pub mod pool;
 mod queries;
 pub mod queue;
 pub mod rate_limits;
 pub mod realtime;
 pub mod requests;
+pub mod sam;
 pub mod sessions;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -68,6 +70,8 @@ pub struct Parts {
     pub(crate) nudger: nudge::Nudger,
     pub(crate) keys: auth::Keys,
     pub(crate) mailer: mail::Mailer,
+    pub(crate) gemini: Option<sam::Gemini>,
+    stripe: Option<payments::Stripe>,
     rate_limits: rate_limits::RateLimits,
     settings: config::Settings,
 }
@@ -95,8 +99,10 @@ impl Store {
         let nudger = nudge::Nudger::spawn(pool.connect_options());
         let keys = auth::Keys::derive(&settings.jwt_secret);
         let mailer = mail::Mailer::new(&settings)?;
+        let gemini = settings.gemini.as_ref().map(sam::Gemini::new).transpose()?;
+        let stripe = payments::Stripe::new(&settings)?;
         let rate_limits = rate_limits::RateLimits::new(&settings.rate_limits, &bus);
-        Ok(Self(Arc::new(Parts { pool, clock, bus, nudger, keys, mailer, rate_limits, settings })))
+        Ok(Self(Arc::new(Parts { pool, clock, bus, nudger, keys, mailer, gemini, stripe, rate_limits, settings })))
     }
 
     /// The settings.

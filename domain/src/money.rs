@@ -29,6 +29,14 @@ const MAX_MAJOR: f64 = 1_000_000.0;
 #[serde(transparent)]
 pub struct Price(f64);
 
+impl std::str::FromStr for Price {
+    type Err = std::num::ParseFloatError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
+}
+
 impl Serialize for Price {
     /// Whole amounts without a decimal point, as in the specification.
     #[expect(clippy::cast_possible_truncation, reason = "bounded, and checked to be whole")]
@@ -65,6 +73,12 @@ impl Price {
     #[expect(clippy::cast_precision_loss, reason = "amounts are below 2^53")]
     pub fn from_minor(amount_minor: i64, currency: &str) -> Self {
         Self(amount_minor as f64 / 10f64.powi(digits(currency).unwrap_or(2).cast_signed()))
+    }
+
+    /// To the hundredth of a major unit, whatever the currency.
+    #[expect(clippy::cast_possible_truncation, reason = "casts of floats saturate")]
+    pub(crate) fn hundredths(self) -> i64 {
+        (self.0 * 100.0).round() as i64
     }
 
     /// The price in minor units.

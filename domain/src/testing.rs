@@ -16,7 +16,7 @@ use crate::{
     clock::Clock,
     config::Settings,
     event::Channel,
-    id::{ConversationId, LoginId, SessionId, UserId},
+    id::{ConversationId, LoginId, PaymentId, SessionId, UserId},
     realtime,
     users::DisplayMode,
 };
@@ -402,4 +402,42 @@ impl TableLock {
     pub async fn release(mut self) {
         sqlx::raw_sql("commit").execute(&mut self.holder).await.expect("the lock can be released");
     }
+}
+
+/// What is booked for a payment: account and amount, oldest first.
+///
+/// # Panics
+/// When the database fails.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub async fn booked(store: &Store, payment: PaymentId) -> Vec<(String, i64)> {
+    sqlx::query_as(
+        "select account, amount_minor from ledger_entries e join ledger_transactions t on t.id = e.transaction_id
+         where t.payment_id = $1 order by t.id, account desc",
+    )
+    .bind(payment)
+    .fetch_all(store.pool())
+    .await
+    .expect("the ledger can be read")
+}
+
+/// How webhook events stand: type and state, in the order they came.
+///
+/// # Panics
+/// When the database fails.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub async fn heard(store: &Store) -> Vec<(String, String)> {
+    sqlx::query_as("select type, state from webhook_events order by received_at, id")
+        .fetch_all(store.pool())
+        .await
+        .expect("events can be read")
+}
+
+/// What the database says to a statement that it should refuse.
+///
+/// # Panics
+/// When it doesn't.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub async fn refusal_of(store: &Store, statement: &str) -> String {
+    let refused = sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(store.pool()).await;
+    refused.expect_err("the statement is refused").to_string()
 }

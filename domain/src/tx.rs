@@ -68,14 +68,14 @@ impl Tx {
         self.now
     }
 
+    /// The request that this descends from.
+    pub fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
+    }
+
     /// The context this works in.
     pub fn store(&self) -> &Store {
         &self.store
-    }
-
-    /// The request this descends from.
-    pub(crate) fn request_id(&self) -> Option<&str> {
-        self.request_id.as_deref()
     }
 
     /// Has the workers of a queue look at it once this has committed.

@@ -109,6 +109,16 @@ id_types! {
     RequestId = "req";
     /// A session: a live talk, instant or scheduled.
     SessionId = "sess";
+    /// A question to Sam, and its answer.
+    RunId = "run";
+    /// Something Sam proposed to do.
+    ActionId = "act";
+    /// A payment: for a session, or a donation.
+    PaymentId = "pay";
+    /// A call to the payment provider.
+    PaymentCallId = "call";
+    /// A difference between our books and the provider's.
+    DifferenceId = "diff";
     /// Something that was said to somebody.
     NotificationId = "ntf";
     /// Something that staff say to many.

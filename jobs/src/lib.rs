@@ -14,7 +14,9 @@ pub mod id;
 pub mod invites;
 pub mod maintenance;
 pub mod notifications;
+pub mod payments;
 mod queries;
+pub mod sam;
 pub mod sessions;
 pub mod users;
 
@@ -30,13 +32,17 @@ pub enum Queue {
     Mail,
     /// Housekeeping on a schedule.
     Maintenance,
+    /// Calls to the language model, which take seconds.
+    Model,
     /// Work for many people at once, which nobody waits for: digests, announcements.
     Bulk,
+    /// Calls to the payment provider.
+    Payments,
 }
 
 impl Queue {
     /// Every queue there is.
-    pub const ALL: [Self; 4] = [Self::Default, Self::Mail, Self::Maintenance, Self::Bulk];
+    pub const ALL: [Self; 6] = [Self::Default, Self::Mail, Self::Maintenance, Self::Bulk, Self::Model, Self::Payments];
 
     /// The name stored in the table and used in `--queues`.
     pub const fn as_str(self) -> &'static str {
@@ -45,6 +51,8 @@ impl Queue {
             Self::Mail => "mail",
             Self::Maintenance => "maintenance",
             Self::Bulk => "bulk",
+            Self::Model => "model",
+            Self::Payments => "payments",
         }
     }
 }
@@ -181,10 +189,12 @@ mod tests {
     use super::*;
     use crate::{
         auth::SendMagicLink,
-        id::{AnnouncementId, InviteId, MagicLinkId, NotificationId, SessionId, UserId},
+        id::{AnnouncementId, InviteId, MagicLinkId, NotificationId, PaymentCallId, RunId, SessionId, UserId},
         invites::ExpireInvite,
         maintenance::{PruneCredentials, PruneJobs, PrunePresences, RotateEvents, SweepPresence},
         notifications::{FanOutAnnouncement, MailDigest, MailNotification, PlanDigests},
+        payments::{MakePaymentCall, ReconcilePayments, SyncPayment},
+        sam::RunSam,
         sessions::{EndForgottenSession, EndUnstartedSession, ReleaseHold, RemindOfSession},
         users::{EndPresence, EraseUser},
     };
@@ -216,11 +226,19 @@ mod tests {
             "end_presence",
             &json!({"user_id": "user_01jd68t6hbfgyrwktgc5s87555"}),
         );
+        golden(&RunSam { run_id: RunId(ID) }, "run_sam", &json!({"run_id": "run_01jd68t6hbfgyrwktgc5s87555"}));
         golden(
             &EraseUser { user_id: UserId(ID) },
             "erase_user",
             &json!({"user_id": "user_01jd68t6hbfgyrwktgc5s87555"}),
         );
+        golden(
+            &MakePaymentCall { call_id: PaymentCallId(ID) },
+            "make_payment_call",
+            &json!({"call_id": "call_01jd68t6hbfgyrwktgc5s87555"}),
+        );
+        golden(&SyncPayment { object_id: "pi_3Q".to_owned() }, "sync_payment", &json!({"object_id": "pi_3Q"}));
+        golden(&ReconcilePayments {}, "reconcile_payments", &json!({}));
         let session = "sess_01jd68t6hbfgyrwktgc5s87555";
         let session_id = SessionId(ID);
         golden(&ReleaseHold { session_id }, "release_hold", &json!({"session_id": session}));

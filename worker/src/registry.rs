@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use crate::{
     auth, invites,
     job::{Context, JobResult},
-    maintenance, notifications, sessions, users,
+    maintenance, notifications, payments, sam, sessions, users,
 };
 
 /// How many jobs of a queue a process runs at once. Handlers share the process' database
@@ -21,6 +21,9 @@ pub fn concurrency(queue: Queue) -> usize {
         Queue::Default => 50,
         Queue::Mail => 8,
         Queue::Maintenance | Queue::Bulk => 4,
+        // They wait for the model most of the time.
+        Queue::Model => 64,
+        Queue::Payments => 16,
     }
 }
 
@@ -70,6 +73,7 @@ impl Registry {
         registry.add(auth::send_magic_link);
         registry.add(invites::expire_invite);
         registry.add(users::end_presence);
+        registry.add(sam::run_sam);
         registry.add(users::erase_user);
         registry.add(sessions::release_hold);
         registry.add(sessions::remind_of_session);
@@ -84,6 +88,9 @@ impl Registry {
         registry.add(maintenance::prune_jobs);
         registry.add(maintenance::prune_presences);
         registry.add(maintenance::prune_credentials);
+        registry.add(payments::make_payment_call);
+        registry.add(payments::sync_payment);
+        registry.add(payments::reconcile_payments);
         registry
     }
 

@@ -1,5 +1,6 @@
 //! `/api/admin`: for staff. Every handler takes [`Staff`](crate::edge::staff::Staff) first.
 
+mod announcements;
 mod overview;
 mod people;
 mod queues;
@@ -15,4 +16,5 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .merge(people::routes())
         .merge(sessions::routes())
         .merge(queues::routes())
+        .merge(announcements::routes())
 }

@@ -39,9 +39,16 @@ where
 /// Reads a body of at most 64 KiB. One that is announced to be larger isn't waited for. While it is on its way the
 /// request doesn't count as being worked on.
 pub(crate) async fn read(request: Request, app: &App) -> Result<Bytes, ApiError> {
-    let too_large =
-        || ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "the body is larger than 64 KiB");
-    if request.body().size_hint().lower() > MAX_BODY as u64 {
+    read_up_to(request, app, MAX_BODY).await
+}
+
+/// Reads a body of at most so many bytes, on a route whose `DefaultBodyLimit` says the same.
+pub(crate) async fn read_up_to(request: Request, app: &App, max: usize) -> Result<Bytes, ApiError> {
+    let too_large = || {
+        let message = format!("the body is larger than {} KiB", max / 1024);
+        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", message)
+    };
+    if request.body().size_hint().lower() > max as u64 {
         return Err(too_large());
     }
     let admission = request.extensions().get::<Admission>().cloned();

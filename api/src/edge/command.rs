@@ -9,12 +9,14 @@ use axum::{
 };
 use garde::{Valid, Validate};
 use humanchat_domain::{
-    error::Error,
+    Store,
+    error::{Error, Refusal},
     idempotency::{self, Begun, Key, Reply},
     tx::Tx,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 use super::{body, caller::Caller, error::ApiError, layers::RequestId};
 use crate::App;
@@ -73,9 +75,74 @@ impl<T> Command<T> {
             Some(key) => match idempotency::begin(&app.store, self.request_id, &key).await? {
                 Begun::First(tx) => (tx, Some(key)),
                 Begun::Again(reply) => return Err(Stop::Replay(reply)),
+                Begun::Halfway(_) => return Err(Refusal::IdempotencyInFlight.into()),
             },
         };
         Ok((Work { tx, key }, self.caller, self.body))
+    }
+
+    /// Begins a deed in two steps around a call to a provider, or goes on with one whose first step
+    /// was done.
+    pub(crate) async fn begin_steps(self, app: &App) -> Result<(Steps, Caller, Valid<T>), Stop> {
+        let begun = match &self.key {
+            None => Begun::First(app.store.begin(self.request_id.clone()).await?),
+            Some(key) => idempotency::begin(&app.store, self.request_id.clone(), key).await?,
+        };
+        let step = |key, id| SecondStep { store: app.store.clone(), request_id: self.request_id.clone(), key, id };
+        let steps = match begun {
+            Begun::First(tx) => Steps::First(Work { tx, key: self.key }),
+            Begun::Halfway(id) => Steps::Second(step(self.key, id)),
+            Begun::Again(reply) => return Err(Stop::Replay(reply)),
+        };
+        Ok((steps, self.caller, self.body))
+    }
+}
+
+/// Where a deed in two steps is.
+pub(crate) enum Steps {
+    /// At its beginning.
+    First(Work),
+    /// What the first step made is there.
+    Second(SecondStep),
+}
+
+/// The second step of a deed, outside any transaction.
+pub(crate) struct SecondStep {
+    store: Store,
+    request_id: Option<String>,
+    key: Option<Key>,
+    id: Uuid,
+}
+
+impl SecondStep {
+    /// Does it, and answers. A refusal is remembered; a failure leaves the step to whoever comes
+    /// next with the same key.
+    pub(crate) async fn finish<T, F>(self, deed: impl FnOnce(Store, Option<String>, Uuid) -> F) -> Answer
+    where
+        T: Serialize,
+        F: Future<Output = Result<(StatusCode, T), Error>>,
+    {
+        let done = deed(self.store.clone(), self.request_id, self.id).await;
+        let (reply, error) = match done {
+            Ok((status, body)) => {
+                (Reply { status: status.as_u16(), body: serde_json::to_string(&body).map_err(Error::from)? }, None)
+            }
+            Err(error) => {
+                let error = ApiError::from(error);
+                (error.reply()?, Some(error))
+            }
+        };
+        if let Some(key) = &self.key {
+            if reply.status < 500 {
+                idempotency::finish(&self.store, key, &reply).await?;
+            } else {
+                idempotency::let_go(&self.store, key).await?;
+            }
+        }
+        match error {
+            None => Ok(respond(reply)),
+            Some(error) => Err(error.into()),
+        }
     }
 }
 
@@ -86,6 +153,20 @@ pub(crate) struct Work {
 }
 
 impl Work {
+    /// Commits the first step of a deed, if it came to something.
+    pub(crate) async fn halve(self, made: Result<Uuid, Error>) -> Result<SecondStep, Stop> {
+        let (store, request_id) = (self.tx.store().clone(), self.tx.request_id().map(ToOwned::to_owned));
+        let id = match made {
+            Ok(id) => id,
+            Err(error) => return Err(self.refuse(error).await),
+        };
+        match &self.key {
+            None => self.tx.commit().await?,
+            Some(key) => idempotency::halve(self.tx, key, id).await?,
+        }
+        Ok(SecondStep { store, request_id, key: self.key, id })
+    }
+
     /// Commits what was done, with the answer if the request named itself. A refusal is taken back
     /// and remembered just so.
     pub(crate) async fn finish<T: Serialize>(self, done: Result<(StatusCode, T), Error>) -> Answer {
@@ -100,17 +181,23 @@ impl Work {
                 idempotency::remember(self.tx, &key, &reply).await?;
                 Ok(respond(reply))
             }
-            (Err(error), None) => Err(error.into()),
-            (Err(error), Some(key)) => {
-                let error = ApiError::from(error);
-                if error.status().is_client_error() {
-                    let body = serde_json::to_string(error.body()).map_err(Error::from)?;
-                    let reply = Reply { status: error.status().as_u16(), body };
-                    idempotency::remember_refusal(self.tx, &key, &reply).await?;
-                }
-                Err(error.into())
+            (Err(error), key) => Err(Self { tx: self.tx, key }.refuse(error).await),
+        }
+    }
+
+    /// Takes back what was done, and remembers the refusal if it is the client's matter.
+    async fn refuse(self, error: Error) -> Stop {
+        let error = ApiError::from(error);
+        if let Some(key) = self.key.filter(|_| error.status().is_client_error()) {
+            let remembered = match error.reply() {
+                Ok(reply) => idempotency::remember_refusal(self.tx, &key, &reply).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = remembered {
+                return error.into();
             }
         }
+        error.into()
     }
 }
 

@@ -9,6 +9,7 @@ use axum::{
 };
 use humanchat_domain::{
     error::{Error, Refusal},
+    idempotency::Reply,
     money::Price,
 };
 use serde::Serialize;
@@ -34,7 +35,8 @@ pub(crate) struct ErrorDetail {
     #[schema(example = "conversation not found")]
     pub message: String,
     /// More by code: `fields` (field to reason) for `validation_failed`, `status` for
-    /// `invite_resolved` and `request_resolved`, `price` and `currency` for `price_changed`.
+    /// `invite_resolved`, `request_resolved` and `action_resolved`, `price` and `currency` for
+    /// `price_changed`, `changes` (fact to `{proposed, now}`) for `action_stale`.
     #[schema(value_type = Object)]
     pub details: Map<String, Value>,
 }
@@ -120,6 +122,11 @@ impl ApiError {
         self.retry_after_secs
     }
 
+    /// What a repetition of the request is answered with.
+    pub(crate) fn reply(&self) -> Result<Reply, Error> {
+        Ok(Reply { status: self.status.as_u16(), body: serde_json::to_string(&self.body)? })
+    }
+
     pub(crate) fn body(&self) -> &ErrorBody {
         &self.body
     }
@@ -160,17 +167,24 @@ impl From<Refusal> for ApiError {
             Refusal::PaymentRequired(_) => (S::CONFLICT, "payment_required"),
             Refusal::LastAdmin => (S::CONFLICT, "last_admin"),
             Refusal::InvalidTransition(_) => (S::CONFLICT, "invalid_transition"),
+            Refusal::ActionResolved(_) => (S::CONFLICT, "action_resolved"),
+            Refusal::ActionStale(_) => (S::CONFLICT, "action_stale"),
+            Refusal::ActionExpired => (S::GONE, "action_expired"),
             Refusal::IdempotencyKeyReused => (S::UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
             Refusal::IdempotencyInFlight => (S::CONFLICT, "idempotency_in_flight"),
+            Refusal::UpstreamFailed(_) => (S::BAD_GATEWAY, "upstream_failed"),
+            Refusal::UpstreamTimeout(_) => (S::GATEWAY_TIMEOUT, "upstream_timeout"),
+            Refusal::Malformed(_) => (S::BAD_REQUEST, "malformed_request"),
             Refusal::RateLimited(wait) => return Self::rate_limited(*wait),
             Refusal::Unavailable(_) => return Self::unavailable(&refusal.to_string()),
         };
         let error = Self::new(status, code, refusal.to_string());
         match refusal {
             Refusal::Invalid(fields) => error.with_detail("fields", json!(fields)),
-            Refusal::InviteResolved(status) | Refusal::RequestResolved(status) => {
+            Refusal::InviteResolved(status) | Refusal::RequestResolved(status) | Refusal::ActionResolved(status) => {
                 error.with_detail("status", json!(status))
             }
+            Refusal::ActionStale(changes) => error.with_detail("changes", json!(changes)),
             Refusal::PriceChanged { price_minor, currency } => error
                 .with_detail("price", json!(Price::from_minor(price_minor, &currency)))
                 .with_detail("currency", json!(currency)),

@@ -43,7 +43,9 @@ named!(
     ConversationId = "conversation",
     InviteId = "invite",
     RequestId = "request",
+    RunId = "run",
     SessionId = "session",
+    PaymentId = "payment",
     JobId = "job",
     RequestedPersonId = "requested person"
 );

@@ -20,6 +20,7 @@ use humanchat_domain::{
     id::{LoginId, UserId},
     realtime::{self, Standing, Wish},
 };
+use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
@@ -217,12 +218,34 @@ impl Hub {
         Held { topic: Arc::clone(topic), channel, hub: self.clone() }
     }
 
+    /// Listens for bells of a channel without a socket: whatever is said after this will be heard of, if late.
+    pub(crate) async fn listen_to(&self, channel: Channel) -> Ear {
+        let held = self.hold(channel);
+        let rumours = held.topic.rumours();
+        held.tune_in().await;
+        Ear { rumours, _held: held }
+    }
+
     pub(super) fn drop_if_idle(&self, channel: Channel) {
         let mut topics = self.topics();
         if topics.get(&channel).is_some_and(|topic| topic.is_idle()) {
             topics.remove(&channel);
             self.0.wishes.remove(channel);
         }
+    }
+}
+
+/// Hears that something numbered was said on a channel, not what.
+pub(crate) struct Ear {
+    rumours: watch::Receiver<i64>,
+    _held: Held,
+}
+
+impl Ear {
+    /// Waits until something was said that had not been when this was last called.
+    pub(crate) async fn rung(&mut self) {
+        // It ends only with the topic, which is held.
+        self.rumours.changed().await.ok();
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use axum::extract::ws::Utf8Bytes;
 use humanchat_domain::{id::UserId, users::Status};
-use tokio::sync::SetOnce;
+use tokio::sync::{SetOnce, watch};
 
 use super::outbox::Outbox;
 
@@ -35,7 +35,7 @@ struct State {
     /// The newest number that listeners were told; unknown before the first of them.
     newest: Option<i64>,
     /// The newest number that anybody spoke of.
-    rumoured: i64,
+    rumoured: watch::Sender<i64>,
     live: HashMap<SocketId, Listener>,
     /// Where the channel's person stands, on a status channel.
     status: Option<(Status, Utf8Bytes)>,
@@ -59,6 +59,16 @@ struct Listener {
     outbox: Outbox,
     /// The newest number this one has: a replay may be ahead of the topic.
     told: i64,
+}
+
+impl State {
+    fn take_note(&self, seq: i64) {
+        self.rumoured.send_if_modified(|rumoured| {
+            let is_news = seq > *rumoured;
+            *rumoured = seq.max(*rumoured);
+            is_news
+        });
+    }
 }
 
 impl Topic {
@@ -99,7 +109,7 @@ impl Topic {
     /// Tells listeners a numbered frame if it is the next one.
     pub(super) fn hear(&self, seq: i64, frame: &Utf8Bytes) -> Heard {
         let mut state = self.state();
-        state.rumoured = state.rumoured.max(seq);
+        state.take_note(seq);
         let Some(newest) = state.newest else { return Heard::InOrder };
         if seq <= newest {
             return Heard::InOrder;
@@ -117,8 +127,8 @@ impl Topic {
 
     /// Takes note of a number that the database has.
     pub(super) fn hear_of(&self, seq: i64) -> Heard {
-        let mut state = self.state();
-        state.rumoured = state.rumoured.max(seq);
+        let state = self.state();
+        state.take_note(seq);
         if state.newest.is_some_and(|newest| newest < seq) { Heard::Gap } else { Heard::InOrder }
     }
 
@@ -135,6 +145,11 @@ impl Topic {
         self.state().newest
     }
 
+    /// Tells of every newer number that anybody speaks of.
+    pub(super) fn rumours(&self) -> watch::Receiver<i64> {
+        self.state().rumoured.subscribe()
+    }
+
     pub(super) fn begin_joining(&self) {
         self.state().joining += 1;
     }
@@ -148,7 +163,7 @@ impl Topic {
     /// `read`, up to which the database has been read: read on first.
     pub(super) fn go_live(&self, socket: SocketId, outbox: &Outbox, told: i64, read: i64) -> Result<(), i64> {
         let mut state = self.state();
-        let known = state.rumoured.max(state.newest.unwrap_or(told));
+        let known = (*state.rumoured.borrow()).max(state.newest.unwrap_or(told));
         if known > read.max(told) {
             return Err(known);
         }

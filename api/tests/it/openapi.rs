@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::support::api;
 
 /// Every code this api answers with.
-pub const CODES: [&str; 32] = [
+pub const CODES: [&str; 37] = [
     "malformed_request",
     "unauthenticated",
     "invalid_credentials",
@@ -25,7 +25,12 @@ pub const CODES: [&str; 32] = [
     "payment_required",
     "invalid_transition",
     "last_admin",
+    "upstream_failed",
+    "upstream_timeout",
     "email_taken",
+    "action_resolved",
+    "action_stale",
+    "action_expired",
     "idempotency_in_flight",
     "invite_expired",
     "link_expired",

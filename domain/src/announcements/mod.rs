@@ -18,6 +18,7 @@ use utoipa::ToSchema;
 
 use crate::{
     Store,
+    audit::{self, AuditAction},
     cursor::{Page, Scope, Window, cut},
     error::{Refusal, Result},
     event::{Channel, Event},
@@ -174,6 +175,9 @@ pub async fn create(tx: &mut Tx, author: UserId, new: &Valid<NewAnnouncement>) -
     };
     queries::insert(tx.conn(), &announcement).await?;
     tx.enqueue_at(&FanOutAnnouncement { announcement_id: announcement.id }, starts_at)?;
+    let after = json!({"title": new.title, "audience": new.audience, "starts_at": announcement.starts_at});
+    let id = announcement.id.to_string();
+    audit::record(tx, author, AuditAction::AnnouncementCreated, &id, (&json!({}), &after)).await?;
     Ok(announcement)
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::queries;
+use super::{ConversationKind, queries};
 use crate::{
     Store,
     cursor::{Page, Scope, Window, cut},
@@ -13,6 +13,7 @@ use crate::{
     event::{Channel, Event},
     id::{ConversationId, UserId},
     notifications::{self, Notice, NotificationKind},
+    sam,
     text::rules,
     tx::Tx,
     users::text_enum,
@@ -202,14 +203,34 @@ pub struct Sent {
     pub message: Message,
     /// It was sent before under the same `clientMessageId`; nothing was done now.
     pub replayed: bool,
+    /// Sam is the other side, and has not heard of it.
+    is_for_sam: bool,
 }
 
-/// Sends a message, once.
+/// Sends a message, once. Words to Sam ask it, and an answer to what it proposed decides that.
 ///
 /// # Errors
 /// `NotFound` where the caller is no participant; `IdempotencyKeyReused` where its
-/// `clientMessageId` belongs to another message.
+/// `clientMessageId` belongs to another message; to Sam, those of [`sam::decide`].
 pub async fn send_message(tx: &mut Tx, caller: UserId, id: ConversationId, new: Valid<NewMessage>) -> Result<Sent> {
+    let sent = store_message(tx, caller, id, new).await?;
+    if sent.is_for_sam {
+        match sent.message.r#type {
+            MessageType::UserText => sam::hear(tx, caller, &sent.message).await?,
+            MessageType::SamAction => sam::decide_in_chat(tx, caller, &sent.message).await?,
+            MessageType::Attachment | MessageType::SamResponse | MessageType::SystemNotice => {}
+        }
+    }
+    Ok(sent)
+}
+
+/// Stores a message, once, and tells of it.
+pub(crate) async fn store_message(
+    tx: &mut Tx,
+    caller: UserId,
+    id: ConversationId,
+    new: Valid<NewMessage>,
+) -> Result<Sent> {
     let new = new.into_inner();
     let now = tx.now();
     if new.client_message_id.is_some() {
@@ -217,23 +238,34 @@ pub async fn send_message(tx: &mut Tx, caller: UserId, id: ConversationId, new: 
         tx.begin_part().await?;
     }
     match queries::insert_message(tx.conn(), id, caller, &new, now).await? {
-        queries::Inserted::Stored(message, away) => {
+        queries::Inserted::Stored { message, kind, away } => {
             tx.emit(Channel::Conversation(id), Event::MessageCreated(message.clone()));
             if let Some(away) = away {
                 tell_away(tx, id, away).await?;
             }
-            Ok(Sent { message, replayed: false })
+            Ok(Sent { message, replayed: false, is_for_sam: kind == ConversationKind::Sam })
         }
         queries::Inserted::NoConversation => Err(Refusal::NotFound("conversation").into()),
         queries::Inserted::Duplicate(client_message_id) => {
             tx.undo_part().await?;
             let stored = queries::find_by_client_id(tx.conn(), id, caller, &client_message_id).await?;
             match stored {
-                Some(message) if new.says_the_same_as(&message) => Ok(Sent { message, replayed: true }),
+                Some(message) if new.says_the_same_as(&message) => {
+                    Ok(Sent { message, replayed: true, is_for_sam: false })
+                }
                 _ => Err(Refusal::IdempotencyKeyReused.into()),
             }
         }
     }
+}
+
+/// Stores what Sam says to somebody, and tells of it; returns its number.
+pub(crate) async fn store_answer(tx: &mut Tx, id: ConversationId, content: String, actions: Vec<Value>) -> Result<i64> {
+    let now = tx.now();
+    let message = queries::insert_answer(tx.conn(), id, content, actions, now).await?;
+    let number = message.message_id;
+    tx.emit(Channel::Conversation(id), Event::MessageCreated(message));
+    Ok(number)
 }
 
 /// Says it to somebody who isn't there: once until they have read further.

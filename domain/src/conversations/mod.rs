@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use messages::{Attachment, Message, MessageType, NewMessage, Origin, Sent, list_messages, send_message};
+pub(crate) use messages::{store_answer, store_message};
 
 use crate::{
     Store,
@@ -210,7 +211,7 @@ pub async fn is_participant(store: &Store, user_id: UserId, id: ConversationId) 
 /// When it can't be written as JSON.
 pub fn tell_typing(store: &Store, participant: UserId, id: ConversationId) -> Result<()> {
     let event = Event::Typing { conversation_id: id, user_id: participant };
-    store.ring(Channel::Conversation(id), &event, participant)
+    store.ring(Channel::Conversation(id), &event, Some(participant))
 }
 
 /// A conversation as all participants see it, read as one of them.

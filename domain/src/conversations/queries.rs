@@ -256,8 +256,13 @@ pub(super) async fn load(
 }
 
 pub(super) enum Inserted {
-    /// As stored, and who doesn't hear of it by themselves.
-    Stored(Message, Option<Away>),
+    Stored {
+        message: Message,
+        /// Who the other side is.
+        kind: ConversationKind,
+        /// Who doesn't hear of it by themselves.
+        away: Option<Away>,
+    },
     /// Its client id is taken. A number was used up: undo it.
     Duplicate(String),
     NoConversation,
@@ -287,7 +292,7 @@ pub(super) async fn insert_message(
              set message_count = message_count + 1, last_activity = greatest(last_activity, $3),
                  active_in = pg_current_xact_id()
              where id = $1 and exists (select from conversation_participants p where p.conversation_id = $1 and p.user_id = $2)
-             returning message_count, last_activity
+             returning message_count, last_activity, type
            ), stored as (
              insert into messages (conversation_id, seq, sender_id, origin, type, content, attachments, actions,
                                    client_message_id, created_at)
@@ -296,8 +301,9 @@ pub(super) async fn insert_message(
              returning seq, created_at
            )
            select s.seq as "seq?", s.created_at as "created_at?", away.user_id as "away_id?: UserId",
-                  away.read_through as "read_through?", away.sender_name as "sender_name?"
-           from numbered left join stored s on true
+                  away.read_through as "read_through?", away.sender_name as "sender_name?",
+                  n.type as "kind!: ConversationKind"
+           from numbered n left join stored s on true
            left join (select p.user_id, p.read_through, u.presence_state, u.present_until,
                              (select name from users where id = $2) as sender_name
                       from conversation_participants p join users u on u.id = p.user_id
@@ -332,7 +338,46 @@ pub(super) async fn insert_message(
         client_message_id: new.client_message_id.clone(),
         timestamp: created_at.timestamp_millis(),
     };
-    Ok(Inserted::Stored(message, away))
+    Ok(Inserted::Stored { message, kind: row.kind, away })
+}
+
+/// Stores what Sam says under the next number.
+pub(super) async fn insert_answer(
+    conn: &mut PgConnection,
+    id: ConversationId,
+    content: String,
+    actions: Vec<Value>,
+    now: DateTime<Utc>,
+) -> sqlx::Result<Message> {
+    let row = sqlx::query!(
+        "with numbered as (
+           update conversations
+           set message_count = message_count + 1, last_activity = greatest(last_activity, $2),
+               active_in = pg_current_xact_id()
+           where id = $1 returning message_count, last_activity
+         )
+         insert into messages (conversation_id, seq, origin, type, content, actions, created_at)
+         select $1, message_count, 'sam', 'sam_response', $3, $4, last_activity from numbered
+         returning seq, created_at",
+        id.0,
+        now,
+        content,
+        Json(&actions) as _,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(Message {
+        message_id: row.seq,
+        conversation_id: id,
+        sender_id: None,
+        origin: Origin::Sam,
+        r#type: MessageType::SamResponse,
+        content,
+        attachments: Vec::new(),
+        actions,
+        client_message_id: None,
+        timestamp: row.created_at.timestamp_millis(),
+    })
 }
 
 struct MessageRow {
@@ -385,7 +430,7 @@ pub(super) async fn find_by_client_id(
     Ok(row.map(|row| row.in_conversation(id)))
 }
 
-pub(super) async fn list_messages(
+pub(crate) async fn list_messages(
     conn: &mut PgConnection,
     id: ConversationId,
     reader: UserId,

@@ -146,9 +146,14 @@ pub(super) async fn remove_traces(conn: &mut PgConnection, id: UserId, batch: i6
                select user_id, since from presences where user_id = $1 and until is not null limit $2) returning 1
            ), asked as (
              delete from requested_people_askers where user_id = $1 returning 1
+           ), told as (
+             delete from notifications where id in (select id from notifications where user_id = $1 limit $2) returning 1
+           ), preferred as (
+             delete from notification_preferences where user_id = $1 returning 1
            )
            select exists (select from replies) or exists (select from ended)
-             or exists (select from here) or exists (select from asked) as "any!""#,
+             or exists (select from here) or exists (select from asked)
+             or exists (select from told) or exists (select from preferred) as "any!""#,
         id.0,
         batch,
     )

@@ -2,8 +2,16 @@
 //!
 //! The reply is written in the transaction of the deed, so a crash leaves both or neither. An
 //! advisory lock, which dies with its connection, says that the first request still runs.
+//!
+//! A deed that asks a provider has two steps. The first is written with the key ([`halve`]), so that
+//! a repetition goes on with what it made instead of making another; the reply follows ([`finish`]).
+//! Between them no transaction is open, and a time says for how long the request has the deed for
+//! itself.
 
 mod queries;
+
+use chrono::TimeDelta;
+use uuid::Uuid;
 
 use crate::{
     Store,
@@ -34,6 +42,10 @@ pub struct Reply {
     pub body: String,
 }
 
+/// How long a request may be at the second step of a deed before another takes over: longer than a
+/// provider is waited for.
+const AT_WORK: TimeDelta = TimeDelta::seconds(20);
+
 /// How a request with a key begins.
 #[derive(Debug)]
 pub enum Begun {
@@ -41,6 +53,8 @@ pub enum Begun {
     First(Tx),
     /// It has been answered: answer the same.
     Again(Reply),
+    /// Its first step was done, and made this: go on with the second, then [`finish`].
+    Halfway(Uuid),
 }
 
 /// Begins a request that names itself.
@@ -54,7 +68,17 @@ pub async fn begin(store: &Store, request_id: Option<String>, key: &Key) -> Resu
     }
     match queries::find(tx.conn(), key).await? {
         Some((hash, _)) if hash != key.body_hash => Err(Refusal::IdempotencyKeyReused.into()),
-        Some((_, reply)) => Ok(Begun::Again(reply)),
+        Some((_, Some(reply))) => {
+            // At once, and with it the lock: who asks a third time isn't told that this still runs.
+            tx.commit().await?;
+            Ok(Begun::Again(reply))
+        }
+        Some((_, None)) => {
+            let now = tx.now();
+            let deed = queries::take_over(tx.conn(), key, now, now + AT_WORK).await?;
+            tx.commit().await?;
+            Ok(Begun::Halfway(deed.ok_or(Refusal::IdempotencyInFlight)?))
+        }
         None => {
             tx.begin_part().await?;
             Ok(Begun::First(tx))
@@ -62,13 +86,42 @@ pub async fn begin(store: &Store, request_id: Option<String>, key: &Key) -> Resu
     }
 }
 
+/// Commits the first step of a deed, and what it made, under the key.
+///
+/// # Errors
+/// The database's.
+pub async fn halve(mut tx: Tx, key: &Key, deed: Uuid) -> Result<()> {
+    let now = tx.now();
+    queries::insert_half(tx.conn(), key, deed, now, now + AT_WORK).await?;
+    tx.commit().await
+}
+
+/// Remembers the reply that the second step came to.
+///
+/// # Errors
+/// The database's.
+pub async fn finish(store: &Store, key: &Key, reply: &Reply) -> Result<()> {
+    Ok(queries::finish(&store.pool, key, status(reply)?, &reply.body).await?)
+}
+
+/// Leaves the second step to whoever comes next.
+///
+/// # Errors
+/// The database's.
+pub async fn let_go(store: &Store, key: &Key) -> Result<()> {
+    Ok(queries::let_go(&store.pool, key, store.clock.now()).await?)
+}
+
+fn status(reply: &Reply) -> Result<i16> {
+    i16::try_from(reply.status).map_err(|_| Error::Internal("a status is out of range"))
+}
+
 /// Remembers the reply and commits it with the deed.
 ///
 /// # Errors
 /// The database's.
 pub async fn remember(mut tx: Tx, key: &Key, reply: &Reply) -> Result<()> {
-    let status = i16::try_from(reply.status).map_err(|_| Error::Internal("a status is out of range"))?;
-    let now = tx.now();
+    let (status, now) = (status(reply)?, tx.now());
     queries::insert(tx.conn(), key, status, &reply.body, now).await?;
     tx.commit().await
 }

@@ -10,8 +10,9 @@ use crate::{
     error::{Refusal, Result},
     id::{InviteId, UserId},
     money::Price,
+    payments::{self, Payment},
     requests::{self, Request},
-    sessions::{self, Booking, Session},
+    sessions::{self, Booked, Booking, Session},
     text::{Moment, rules},
     tx::Tx,
     users::{self, text_enum},
@@ -66,6 +67,9 @@ pub struct Converted {
     /// The booked session, where it became one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session: Option<Session>,
+    /// What makes the session sure, where it costs something.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payment: Option<Payment>,
 }
 
 /// Turns an invite that wasn't accepted into something else, whether or not its host is there now.
@@ -86,11 +90,12 @@ pub async fn convert(
     let invite = locked(tx, id).await?;
     if let Some(request) = invite.request_id {
         let request = Some(requests::locked(tx, request).await?);
-        return Ok((Converted { invite, request, session: None }, false));
+        return Ok((Converted { invite, request, session: None, payment: None }, false));
     }
     if let Some(session) = invite.booking_id {
+        let payment = payments::of_session(tx, session).await?;
         let session = Some(sessions::load(tx, session).await?);
-        return Ok((Converted { invite, request: None, session }, false));
+        return Ok((Converted { invite, request: None, session, payment }, false));
     }
     let invite = match invite.status {
         InviteStatus::Pending => resolve(tx, id, InviteStatus::Cancelled, None).await?,
@@ -101,12 +106,12 @@ pub async fn convert(
         Wish::Request(words) => {
             let (request, created) = requests::leave(tx, pair, words).await?;
             queries::set_request(tx.conn(), id, request.id).await?;
-            Ok((Converted { invite, request: Some(request), session: None }, created))
+            Ok((Converted { invite, request: Some(request), session: None, payment: None }, created))
         }
         Wish::Booking(booking) => {
-            let session = sessions::book(tx, caller, &booking).await?;
+            let Booked { session, payment } = sessions::book(tx, caller, &booking).await?;
             queries::set_booking(tx.conn(), id, session.id).await?;
-            Ok((Converted { invite, request: None, session: Some(session) }, true))
+            Ok((Converted { invite, request: None, session: Some(session), payment }, true))
         }
     }
 }

@@ -7,6 +7,8 @@ mod convert;
 mod notices;
 mod queries;
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use garde::{Valid, Validate};
 use humanchat_jobs::{JobKey, invites::ExpireInvite};
@@ -22,6 +24,7 @@ use crate::{
     error::{Error, Refusal, Result},
     event::{Channel, Event, InviteEvent},
     id::{ConversationId, InviteId, RequestId, SessionId, UserId},
+    payments::{self, Payment},
     sessions::{self, Session},
     text::{Lookup, Timestamp},
     tx::Tx,
@@ -139,6 +142,9 @@ pub enum Connected {
         conversation: Box<Conversation>,
         /// Their session.
         session: Box<Session>,
+        /// What the guest pays it with, where it costs something: `POST /api/payments/session` says how.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        payment: Option<Box<Payment>>,
     },
 }
 
@@ -158,7 +164,7 @@ pub struct Accepted {
 ///
 /// # Errors
 /// `Invalid` for oneself, `NotFound`, `RequestRequired`, `RequesterBusy`, `HostBusy`,
-/// `Unavailable` for paid and charity hosts.
+/// `Unavailable` for paid and charity hosts where nothing can be paid.
 pub async fn connect(tx: &mut Tx, caller: UserId, connect: &Valid<Connect>) -> Result<(Connected, bool)> {
     let target = connect.target_user_id.get("user")?;
     if target == caller {
@@ -171,15 +177,13 @@ pub async fn connect(tx: &mut Tx, caller: UserId, connect: &Valid<Connect>) -> R
     if let [(_, one), (_, other)] = active[..]
         && one == other
     {
-        let session = sessions::load(tx, one).await?;
-        let conversation = conversations::view(tx, session.conversation_id, caller).await?;
-        return Ok((Connected::Session { conversation: Box::new(conversation), session: Box::new(session) }, false));
+        return Ok((in_session(tx, caller, one).await?, false));
     }
     if let Some(invite) = live(tx, caller, target).await? {
         let conversation = conversations::view(tx, invite.conversation_id, caller).await?;
         return Ok((Connected::Invite { conversation: Box::new(conversation), invite: Box::new(invite) }, false));
     }
-    host.takes_invites()?;
+    host.takes_instant()?;
     if active.iter().any(|(person, _)| *person == caller) {
         return Err(Refusal::RequesterBusy.into());
     }
@@ -187,6 +191,15 @@ pub async fn connect(tx: &mut Tx, caller: UserId, connect: &Valid<Connect>) -> R
         return Err(Refusal::HostBusy.into());
     }
     let (conversation_id, _) = conversations::between(tx, caller, target).await?.ok_or(Refusal::NotFound("user"))?;
+    if host.is_paid() {
+        if let Some(waiting) = sessions::waiting_instant(tx, conversation_id).await? {
+            return Ok((in_session(tx, caller, waiting).await?, false));
+        }
+        let pair = sessions::Pair { host: target, guest: caller, conversation_id };
+        let answer_within = time_to_answer(tx, host.is_online);
+        let session = sessions::ask_instant(tx, pair, connect.minutes, answer_within).await?;
+        return Ok((in_session(tx, caller, session).await?, true));
+    }
     let invite = invite(tx, conversation_id, caller, target, host.is_online).await?;
     let conversation = conversations::view(tx, conversation_id, caller).await?;
     Ok((Connected::Invite { conversation: Box::new(conversation), invite: Box::new(invite) }, true))
@@ -272,15 +285,28 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    fn takes_invites(&self) -> Result<(), Refusal> {
-        if self.managed || self.display_mode != DisplayMode::Normal {
-            return Err(Refusal::RequestRequired);
-        }
-        if self.conversation_type != ConversationType::Free {
-            return Err(Refusal::Unavailable("paid and charity sessions are not available yet"));
-        }
-        Ok(())
+    fn takes_instant(&self) -> Result<(), Refusal> {
+        let is_open = !self.managed && self.display_mode == DisplayMode::Normal;
+        if is_open { Ok(()) } else { Err(Refusal::RequestRequired) }
     }
+
+    fn is_paid(&self) -> bool {
+        self.conversation_type != ConversationType::Free
+    }
+}
+
+/// A session of the pair's, as what connecting led to.
+async fn in_session(tx: &mut Tx, caller: UserId, id: SessionId) -> Result<Connected> {
+    let session = Box::new(sessions::load(tx, id).await?);
+    let conversation = Box::new(conversations::view(tx, session.conversation_id, caller).await?);
+    let payment = payments::of_session(tx, id).await?.map(Box::new);
+    Ok(Connected::Session { conversation, session, payment })
+}
+
+/// How long a host has to answer.
+fn time_to_answer(tx: &Tx, online: bool) -> Duration {
+    let settings = tx.store().settings();
+    if online { settings.invite_ttl_online } else { settings.invite_ttl_offline }
 }
 
 async fn invite(
@@ -290,10 +316,8 @@ async fn invite(
     target: UserId,
     online: bool,
 ) -> Result<Invite> {
-    let settings = tx.store().settings();
-    let ttl = if online { settings.invite_ttl_online } else { settings.invite_ttl_offline };
     let now = tx.now();
-    let expires_at = now + ttl;
+    let expires_at = now + time_to_answer(tx, online);
     let id = InviteId::new();
     let new = queries::NewInvite { id, conversation_id, requester, target, expires_at };
     queries::insert(tx.conn(), &new, now).await?;

@@ -216,8 +216,8 @@ impl Store {
     ///
     /// # Errors
     /// When it can't be written as JSON.
-    pub(crate) fn ring(&self, channel: Channel, event: &Event, from: UserId) -> Result<()> {
-        self.bus.publish(passing(self, channel, event, Some(from))?);
+    pub(crate) fn ring(&self, channel: Channel, event: &Event, from: Option<UserId>) -> Result<()> {
+        self.bus.publish(passing(self, channel, event, from)?);
         Ok(())
     }
 }

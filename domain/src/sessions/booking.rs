@@ -7,7 +7,7 @@ use humanchat_jobs::{
     JobKey,
     sessions::{EndUnstartedSession, ReleaseHold, RemindOfSession},
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
@@ -20,6 +20,7 @@ use crate::{
     error::{Refusal, Result},
     id::{ConversationId, SessionId, UserId},
     money::Price,
+    payments::{self, Payment},
     text::{Lookup, Moment},
     tx::Tx,
     users,
@@ -69,6 +70,16 @@ pub(super) struct NewBooking {
     pub hold_expires_at: Option<DateTime<Utc>>,
 }
 
+/// What booking led to.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Booked {
+    /// The session, as it is now.
+    pub session: Session,
+    /// What makes it sure, where it costs something: `POST /api/payments/session` says how to pay it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payment: Option<Payment>,
+}
+
 /// Books a slot. One that costs nothing is agreed at once; any other is held, `pending`, until it
 /// is paid for.
 ///
@@ -76,7 +87,7 @@ pub(super) struct NewBooking {
 /// `NotFound`; `Invalid` by field; `RequestRequired`; `SlotUnavailable` where the host doesn't
 /// offer it, or the guest has agreed to something else then; `PriceChanged`; `PaymentRequired` for
 /// somebody who holds many slots already.
-pub async fn book(tx: &mut Tx, guest: UserId, booking: &Valid<Booking>) -> Result<Session> {
+pub async fn book(tx: &mut Tx, guest: UserId, booking: &Valid<Booking>) -> Result<Booked> {
     let host = booking.host_user_id.get("user")?;
     if host == guest {
         return Err(Refusal::field("hostUserId", "must be somebody else").into());
@@ -114,7 +125,8 @@ pub async fn book(tx: &mut Tx, guest: UserId, booking: &Valid<Booking>) -> Resul
         None => agreed(tx, &session).await?,
     }
     tell_new(tx, &session);
-    Ok(session)
+    let payment = payments::begin(tx, id).await?;
+    Ok(Booked { session, payment })
 }
 
 /// Moves a session that has not begun to another slot. Both are told; reminders move along.

@@ -3,9 +3,11 @@
 mod attendance;
 mod booking;
 mod calendar;
+mod instant;
 mod leaving;
 mod notices;
 mod oversight;
+mod paying;
 mod policy;
 mod price;
 mod queries;
@@ -17,11 +19,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 pub use attendance::{Attendance, attendance};
-pub use booking::{Booking, book, confirm};
+pub use booking::{Booked, Booking, book, confirm};
 pub(crate) use calendar::calendar_event;
 pub use calendar::calendar_file;
+pub(crate) use instant::{ask_instant, waiting_instant};
 pub(crate) use leaving::end_all;
 pub use oversight::{SessionSearch, list_all};
+pub(crate) use paying::{set_payment, talks};
 pub use policy::{CancellationPolicy, NewCancellationPolicy};
 pub use price::{Quote, quote};
 pub(crate) use steps::start_free;
@@ -37,6 +41,7 @@ use crate::{
     event::{Channel, Event},
     id::{ConversationId, SessionId, UserId},
     money::Price,
+    payments::PaymentState,
     text::{Timestamp, moment},
     tx::Tx,
     users::{self, ConversationType, text_enum},
@@ -99,6 +104,20 @@ text_enum! {
         Refunded,
         /// The payment failed.
         Failed,
+    }
+}
+
+impl From<PaymentState> for PaymentStatus {
+    fn from(state: PaymentState) -> Self {
+        match state {
+            PaymentState::RequiresPayment => Self::RequiresPayment,
+            PaymentState::Authorized => Self::Authorized,
+            PaymentState::Capturing => Self::Capturing,
+            PaymentState::Captured => Self::Captured,
+            PaymentState::Voided => Self::Voided,
+            PaymentState::Refunded => Self::Refunded,
+            PaymentState::Failed => Self::Failed,
+        }
     }
 }
 
@@ -304,12 +323,12 @@ pub(crate) async fn load(tx: &mut Tx, id: SessionId) -> Result<Session> {
 }
 
 /// A session of this person's, with both people and its row locked.
-async fn lock(tx: &mut Tx, id: SessionId, party: UserId) -> Result<Option<Session>> {
+pub(crate) async fn lock(tx: &mut Tx, id: SessionId, party: UserId) -> Result<Option<Session>> {
     lock_if(tx, id, Some(party)).await
 }
 
 /// A session, with both people and its row locked.
-async fn lock_for_job(tx: &mut Tx, id: SessionId) -> Result<Option<Session>> {
+pub(crate) async fn lock_for_job(tx: &mut Tx, id: SessionId) -> Result<Option<Session>> {
     lock_if(tx, id, None).await
 }
 

@@ -549,3 +549,62 @@ pub(super) async fn list_all(conn: &mut PgConnection, walk: &WalkAll<'_>) -> sql
     .await?;
     Ok(rows.into_iter().map(Into::into).collect())
 }
+
+/// An instant session that waits for its payment and its host.
+pub(super) async fn insert_instant(
+    conn: &mut PgConnection,
+    id: SessionId,
+    pair: Pair,
+    minutes: i32,
+    price_minor: i64,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "insert into sessions (id, host_user_id, guest_user_id, conversation_id, type, status, start_time, booked_minutes,
+                               agreed_price_minor, currency, payment_mode, payment_status, created_at, updated_at)
+         select $1, host.id, $3, $4, 'instant', 'pending', $7, $5, $6, host.currency, host.conversation_type,
+                'requires_payment', $7, $7
+         from users host where host.id = $2",
+        id.0,
+        pair.host.0,
+        pair.guest.0,
+        pair.conversation_id.0,
+        minutes,
+        price_minor,
+        now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn waiting_instant(
+    conn: &mut PgConnection,
+    conversation_id: ConversationId,
+) -> sqlx::Result<Option<SessionId>> {
+    sqlx::query_scalar!(
+        r#"select id as "id: SessionId" from sessions
+           where conversation_id = $1 and type = 'instant' and status = 'pending'"#,
+        conversation_id.0,
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// False where it stood there already.
+pub(super) async fn set_payment_status(
+    conn: &mut PgConnection,
+    id: SessionId,
+    status: PaymentStatus,
+    now: DateTime<Utc>,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query!(
+        "update sessions set payment_status = $2, updated_at = $3 where id = $1 and payment_status <> $2",
+        id.0,
+        status as PaymentStatus,
+        now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}

@@ -20,6 +20,7 @@ use crate::{
     availability::Span,
     error::{Refusal, Result},
     id::{SessionId, UserId},
+    payments,
     text::Moment,
     tx::Tx,
     users,
@@ -168,6 +169,7 @@ pub(super) async fn finish(tx: &mut Tx, session: &Session, ending: Ending) -> Re
     let now = tx.now();
     let minutes = begun_minutes(session.started_at.map_or(ending.at, |at| at.0), ending.at);
     queries::finish(tx.conn(), session.id, &ending, minutes, now).await?;
+    payments::follow_session(tx, session.id).await?;
     tx.cancel_jobs(&waiting(session)).await?;
     let was_live = session.status == SessionStatus::InProgress;
     let session = load(tx, session.id).await?;

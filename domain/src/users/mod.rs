@@ -211,6 +211,15 @@ pub async fn find(store: &Store, id: UserId) -> Result<User> {
     Ok(row.map(queries::Row::shown_to_others).ok_or(Refusal::NotFound("user"))?)
 }
 
+/// One person, as others see them; `None` where they don't exist or are suspended.
+pub(crate) async fn seen(tx: &mut Tx, id: UserId) -> Result<Option<User>> {
+    let now = tx.now();
+    if !queries::is_member(tx.conn(), id).await? {
+        return Ok(None);
+    }
+    Ok(queries::load(tx.conn(), &[id], now).await?.pop().map(queries::Row::shown_to_others))
+}
+
 /// Several people, as others see them, in the order of `ids`. Unknown ones are left out.
 ///
 /// # Errors

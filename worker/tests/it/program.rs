@@ -23,7 +23,7 @@ fn refusal(arguments: &[&str], settings: &[(&str, &str)]) -> (Option<i32>, Strin
 fn what_it_can_not_begin_with_is_one_line() {
     let (code, line) = refusal(&["--queues", "mail,post"], &[]);
     assert_eq!(code, Some(2));
-    assert!(line.contains("post") && line.contains("default, mail, maintenance"), "{line}");
+    assert!(line.contains("post") && line.contains("default, mail, maintenance, bulk, model"), "{line}");
     assert_eq!(line.lines().count(), 1, "{line}");
 
     let (code, line) = refusal(&[], &[]);

@@ -63,6 +63,11 @@ fn row(name: &str, member: &Person<'_>) -> (String, Option<Value>, [u16; 2]) {
             Some(json!({"status": "contacted"})),
             [404, 404],
         ),
+        "get /api/admin/announcements" => ("/api/admin/announcements".to_owned(), None, [200, 200]),
+        "post /api/admin/announcements" => {
+            let body = json!({"title": "Hello", "body": "Everybody.", "startsAt": "2100-01-01T09:00:00Z"});
+            ("/api/admin/announcements".to_owned(), Some(body), [202, 202])
+        }
         "get /api/admin/sessions" => ("/api/admin/sessions?status=pending".to_owned(), None, [200, 200]),
         "get /api/admin/jobs" => ("/api/admin/jobs".to_owned(), None, [200, 200]),
         "get /api/admin/jobs/{id}" => (job.to_owned(), None, [404, 404]),

@@ -6,6 +6,8 @@ mod crashes;
 mod database;
 mod mail;
 mod outages;
+mod payments;
+mod sam;
 mod smtp;
 pub mod stage;
 mod stops;

@@ -128,6 +128,8 @@ impl Stage {
 
     /// A fresh database, and settings of all processes on it.
     pub async fn with(settings: &[(&str, &str)]) -> Self {
+        // The store's own clients need it.
+        rustls::crypto::ring::default_provider().install_default().ok();
         let database = TestDatabase::create().await;
         Self::on(database.url(), database.store_with(Clock::System, settings), settings)
     }

@@ -1,0 +1,64 @@
+//! Differences between our books and the provider's, for staff: what a program can't settle alone.
+
+mod queries;
+
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::{
+    Store,
+    error::Result,
+    id::{DifferenceId, PaymentId},
+    text::Timestamp,
+    tx::Tx,
+};
+
+/// Something that doesn't add up.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Difference {
+    /// Id.
+    pub id: DifferenceId,
+    /// The payment it is about, if it is one of ours.
+    #[schema(required)]
+    pub payment_id: Option<PaymentId>,
+    /// The provider's id of what differs, or ours of the call that came to nothing.
+    pub object_id: String,
+    /// What kind of difference.
+    #[schema(example = "stands_elsewhere")]
+    pub kind: String,
+    /// What both sides say.
+    #[schema(value_type = Object)]
+    pub details: Value,
+    /// When it was first seen.
+    pub found_at: Timestamp,
+}
+
+/// What differs now, the newest first; at most 100.
+///
+/// # Errors
+/// The database's.
+pub async fn open(store: &Store) -> Result<Vec<Difference>> {
+    Ok(queries::open(&store.pool).await?)
+}
+
+/// Notes a difference, once while it lasts.
+pub(super) async fn note(
+    tx: &mut Tx,
+    payment: Option<PaymentId>,
+    object_id: &str,
+    kind: &str,
+    details: &Value,
+) -> Result<()> {
+    let now = tx.now();
+    if queries::note(tx.conn(), DifferenceId::new(), payment, object_id, kind, details, now).await? {
+        tracing::error!(?payment, object_id, kind, "our books and the payment provider's differ");
+    }
+    Ok(())
+}
+
+/// What was noted about this is no more.
+pub(super) async fn resolve(tx: &mut Tx, object_id: &str) -> Result<()> {
+    let now = tx.now();
+    Ok(queries::resolve(tx.conn(), object_id, now).await?)
+}

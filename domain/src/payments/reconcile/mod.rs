@@ -1,0 +1,88 @@
+//! Comparing our books with the provider's, both ways: what it told and we did not hear, and what
+//! either side holds that the other doesn't know of.
+
+mod queries;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use humanchat_jobs::payments::{MakePaymentCall, SyncPayment};
+use serde_json::json;
+
+use super::{
+    differences,
+    stripe::{Held, Intent},
+    webhooks,
+};
+use crate::{Store, error::Result};
+
+/// Read again of what was read before: the list is in the order of creation, not of arrival.
+const OVERLAP: TimeDelta = TimeDelta::minutes(15);
+/// How far back the first look goes, and how long a hold lives at most.
+const FAR_BACK: TimeDelta = TimeDelta::days(8);
+/// How long something may be unsettled before it is asked for.
+const PATIENCE: TimeDelta = TimeDelta::minutes(10);
+/// How much is asked for at a time.
+const BATCH: i64 = 200;
+
+/// Looks for what differs, has settled what can be, and notes the rest.
+///
+/// # Errors
+/// `UpstreamTimeout`, `UpstreamFailed`, `Unavailable`: the next look has it.
+pub async fn reconcile(store: &Store) -> Result<()> {
+    let now = store.clock.now();
+    hear_what_was_missed(store, now).await?;
+    ask_for_unsettled(store, now).await?;
+    find_strange_holds(store, now).await
+}
+
+/// Takes the events that no webhook brought.
+async fn hear_what_was_missed(store: &Store, now: DateTime<Utc>) -> Result<()> {
+    let since = queries::events_read(&store.pool).await?.map_or(now - FAR_BACK, |read| read - OVERLAP);
+    let notices = store.stripe()?.notices_since(since).await?;
+    let mut missed = 0;
+    // The oldest first, in units that end.
+    for batch in notices.rchunks(100) {
+        let mut tx = store.begin(None).await?;
+        for notice in batch.iter().rev() {
+            missed += u32::from(webhooks::take(&mut tx, notice).await?);
+        }
+        tx.commit().await?;
+    }
+    if missed > 0 {
+        tracing::warn!(missed, "events had not been delivered");
+    }
+    Ok(queries::set_events_read(&store.pool, now).await?)
+}
+
+/// Asks for jobs that look after payments and calls which have stood still.
+async fn ask_for_unsettled(store: &Store, now: DateTime<Utc>) -> Result<()> {
+    let mut tx = store.begin(None).await?;
+    for object_id in queries::unsettled(tx.conn(), now - PATIENCE, now, BATCH).await? {
+        tx.enqueue(&SyncPayment { object_id })?;
+    }
+    for call_id in queries::forgotten_calls(tx.conn(), now - PATIENCE, BATCH).await? {
+        tx.enqueue(&MakePaymentCall { call_id })?;
+    }
+    tx.commit().await
+}
+
+/// Notes what holds money at the provider and is for nothing we know of, or for something that is
+/// over.
+async fn find_strange_holds(store: &Store, now: DateTime<Utc>) -> Result<()> {
+    let intents = store.stripe()?.intents_since(now - FAR_BACK).await?;
+    let held: Vec<Intent> = intents.into_iter().filter(|intent| intent.held == Held::All).collect();
+    for intent in held {
+        let status = match intent.payment_id {
+            Some(id) => queries::status(&store.pool, id).await?,
+            None => continue,
+        };
+        if status.as_deref().is_some_and(|status| !["voided", "failed"].contains(&status)) {
+            continue;
+        }
+        let details = json!({"amount": intent.amount_minor, "currency": intent.currency, "our_status": status});
+        let known = intent.payment_id.filter(|_| status.is_some());
+        let mut tx = store.begin(None).await?;
+        differences::note(&mut tx, known, &intent.id, "held_for_nothing", &details).await?;
+        tx.commit().await?;
+    }
+    Ok(())
+}

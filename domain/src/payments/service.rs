@@ -1,0 +1,167 @@
+//! Payments for sessions: the guest's card is authorised before, what is owed is taken after.
+
+use garde::Validate;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{
+    Payment, PaymentKind, PaymentState, amounts,
+    calls::{Ask, CallKind, LOOK_AFTER, ask},
+    observe,
+    queries::{self, NewPayment, Terms},
+};
+use crate::{
+    error::{Error, Refusal, Result},
+    id::{PaymentId, SessionId, UserId},
+    sessions::{self, SessionStatus},
+    text::Lookup,
+    tx::Tx,
+    users::{ConversationType, text_enum},
+};
+
+text_enum! {
+    /// What to do about a session's payment.
+    ServiceAction {
+        /// Make one that the guest can authorise.
+        Create,
+        /// Take what is owed.
+        Capture,
+        /// Let go of what is held.
+        Cancel,
+    }
+}
+
+/// What to do about which session's payment.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ServicePayment {
+    /// The session.
+    #[garde(skip)]
+    #[schema(value_type = SessionId)]
+    pub session_id: Lookup<SessionId>,
+    /// The guest creates; the host captures and cancels.
+    #[garde(skip)]
+    pub action: ServiceAction,
+}
+
+/// Makes the payment of a session that waits for it, or finds the one there is; [`super::present`]
+/// then makes it payable.
+///
+/// # Errors
+/// `NotFound`, `Forbidden`, `InvalidTransition`, `Unavailable`.
+pub async fn open(tx: &mut Tx, caller: UserId, session: SessionId) -> Result<PaymentId> {
+    tx.store().stripe()?;
+    let terms = terms(tx, caller, session).await?;
+    if caller != terms.guest {
+        return Err(Refusal::Forbidden("only the guest pays for a session").into());
+    }
+    if terms.price_minor == 0 {
+        return Err(Refusal::InvalidTransition("this session costs nothing".to_owned()).into());
+    }
+    if let Some(id) = queries::live(tx.conn(), session).await? {
+        return Ok(id);
+    }
+    if terms.status != SessionStatus::Pending {
+        return Err(Refusal::InvalidTransition("only a session that has not begun is paid for".to_owned()).into());
+    }
+    Ok(make(tx, session, &terms).await?.id)
+}
+
+/// The payment that a new session begins with. Where there is no provider, it has none.
+pub(crate) async fn begin(tx: &mut Tx, session: SessionId) -> Result<Option<Payment>> {
+    if tx.store().stripe().is_err() {
+        return Ok(None);
+    }
+    let terms = queries::terms(tx.conn(), session).await?.ok_or(Error::Internal("a session vanished"))?;
+    if terms.price_minor == 0 {
+        return Ok(None);
+    }
+    Ok(Some(make(tx, session, &terms).await?))
+}
+
+async fn make(tx: &mut Tx, session: SessionId, terms: &Terms) -> Result<Payment> {
+    amounts::check(terms.price_minor, &terms.currency).map_err(|(_, reason)| Refusal::field("price", reason))?;
+    let fee_percent = if terms.payment_mode == ConversationType::Paid { tx.store().fee_percent() } else { 0 };
+    let (id, now) = (PaymentId::new(), tx.now());
+    let new = NewPayment {
+        id,
+        kind: PaymentKind::Session,
+        session_id: Some(session),
+        payer: terms.guest,
+        payee: Some(terms.host),
+        amount_minor: terms.price_minor,
+        currency: &terms.currency,
+        fee_percent,
+        message: None,
+    };
+    queries::insert(tx.conn(), &new, now).await?;
+    // The guest's request makes the call itself. The job is for when it can't.
+    let asked =
+        Ask { kind: CallKind::CreateIntent, amount_minor: terms.price_minor, reason: None, at: now + LOOK_AFTER };
+    ask(tx, id, &asked).await?;
+    let payment = observe::load(tx, id).await?;
+    observe::tell(tx, &payment);
+    sessions::set_payment(tx, session, PaymentState::RequiresPayment).await?;
+    Ok(payment)
+}
+
+/// Takes what is owed for a session that is complete.
+///
+/// # Errors
+/// `NotFound`, `Forbidden`, `InvalidTransition`, `PaymentRequired`.
+pub async fn capture(tx: &mut Tx, caller: UserId, session: SessionId) -> Result<Payment> {
+    let (terms, payment) = hosted(tx, caller, session).await?;
+    if terms.status != SessionStatus::Complete {
+        return Err(Refusal::InvalidTransition("only a session that is complete is captured".to_owned()).into());
+    }
+    match payment.status {
+        PaymentState::RequiresPayment => {
+            return Err(Refusal::PaymentRequired("the guest has not paid for this session").into());
+        }
+        PaymentState::Authorized => observe::follow_session(tx, payment.id).await?,
+        _ => {}
+    }
+    observe::load(tx, payment.id).await
+}
+
+/// Lets go of what is held for a session; the host waives it.
+///
+/// # Errors
+/// `NotFound`, `Forbidden`, `InvalidTransition`.
+pub async fn cancel(tx: &mut Tx, caller: UserId, session: SessionId) -> Result<Payment> {
+    let (_, payment) = hosted(tx, caller, session).await?;
+    match payment.status {
+        PaymentState::RequiresPayment | PaymentState::Authorized => {
+            let is_under_way = queries::open_call_of(tx.conn(), payment.id).await?;
+            if is_under_way.is_none_or(|call| call.kind != CallKind::Void) {
+                let asked = Ask { kind: CallKind::Void, amount_minor: payment.amount, reason: None, at: tx.now() };
+                ask(tx, payment.id, &asked).await?;
+            }
+            Ok(payment)
+        }
+        _ => Err(Refusal::InvalidTransition("nothing is held that could be let go".to_owned()).into()),
+    }
+}
+
+/// A session of the caller's, locked, and what it says about paying.
+async fn terms(tx: &mut Tx, caller: UserId, session: SessionId) -> Result<Terms> {
+    if sessions::lock(tx, session, caller).await?.is_none() {
+        return Err(Refusal::NotFound("session").into());
+    }
+    queries::terms(tx.conn(), session).await?.ok_or(Error::Internal("a session vanished"))
+}
+
+/// The caller's session as its host, and its payment, both locked.
+async fn hosted(tx: &mut Tx, caller: UserId, session: SessionId) -> Result<(Terms, Payment)> {
+    tx.store().stripe()?;
+    let terms = terms(tx, caller, session).await?;
+    if caller != terms.host {
+        return Err(Refusal::Forbidden("only the host does this with a payment").into());
+    }
+    let Some(id) = queries::live(tx.conn(), session).await? else {
+        return Err(Refusal::PaymentRequired("the guest has not paid for this session").into());
+    };
+    observe::lock(tx, id).await?;
+    let payment = observe::load(tx, id).await?;
+    Ok((terms, payment))
+}

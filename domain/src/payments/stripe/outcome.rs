@@ -1,0 +1,177 @@
+//! What Stripe's answers come down to.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use secrecy::SecretString;
+use serde::Deserialize;
+use stripe::StripeError;
+use stripe_shared::{
+    ApiErrorsType, Charge, CheckoutSession, CheckoutSessionStatus, PaymentIntent, PaymentIntentStatus,
+};
+use stripe_types::Expandable;
+
+use super::PAYMENT_ID;
+use crate::id::PaymentId;
+
+/// Why a call did not end in what was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// Stripe said no: it did not happen, and the same call never will.
+    Refused {
+        /// Stripe's code, or the kind of error where it has none.
+        code: String,
+        /// For people.
+        message: String,
+    },
+    /// It may have happened. `answered` says that Stripe is done with the request, badly.
+    Unknown { answered: bool },
+}
+
+impl From<StripeError> for Failure {
+    fn from(error: StripeError) -> Self {
+        let StripeError::Stripe(error, status) = error else { return Self::Unknown { answered: false } };
+        // 409: another request of the same key is under way. 429: come again later.
+        if status == 409 || status == 429 {
+            return Self::Unknown { answered: false };
+        }
+        if status >= 500 {
+            return Self::Unknown { answered: true };
+        }
+        let kind = match error.type_ {
+            ApiErrorsType::CardError => "card_error",
+            ApiErrorsType::IdempotencyError => "idempotency_error",
+            _ => "invalid_request",
+        };
+        let code = error.code.map_or_else(|| kind.to_owned(), |code| code.as_str().to_owned());
+        Self::Refused { code, message: error.message.unwrap_or_default() }
+    }
+}
+
+/// How far an intent is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Held {
+    /// Nobody has paid.
+    Nothing,
+    /// The card is authorised.
+    All,
+    /// The money was taken.
+    Taken,
+    /// It was let go.
+    Released,
+}
+
+/// An intent as it stands at Stripe.
+#[derive(Debug)]
+pub(crate) struct Intent {
+    pub id: String,
+    pub payment_id: Option<PaymentId>,
+    pub held: Held,
+    pub amount_minor: i64,
+    pub captured_minor: i64,
+    pub refunded_minor: i64,
+    pub currency: String,
+    pub capture_before: Option<DateTime<Utc>>,
+    pub client_secret: Option<SecretString>,
+    /// Whether the charge that says what was refunded came with it.
+    pub has_charge: bool,
+}
+
+impl From<PaymentIntent> for Intent {
+    fn from(intent: PaymentIntent) -> Self {
+        let charge = intent.latest_charge.as_ref().and_then(Expandable::as_object);
+        Self {
+            held: match intent.status {
+                PaymentIntentStatus::RequiresCapture => Held::All,
+                PaymentIntentStatus::Succeeded => Held::Taken,
+                PaymentIntentStatus::Canceled => Held::Released,
+                _ => Held::Nothing,
+            },
+            payment_id: payment_id(&intent.metadata),
+            amount_minor: intent.amount,
+            captured_minor: intent.amount_received,
+            refunded_minor: charge.map_or(0, returned),
+            currency: intent.currency.to_string(),
+            capture_before: charge.and_then(capture_before),
+            has_charge: charge.is_some(),
+            client_secret: intent.client_secret.map(Into::into),
+            id: intent.id.to_string(),
+        }
+    }
+}
+
+/// What was given back of what was taken. Stripe counts what a capture left over among it.
+fn returned(charge: &Charge) -> i64 {
+    let left_over = if charge.captured { charge.amount - charge.amount_captured } else { charge.amount_refunded };
+    (charge.amount_refunded - left_over).max(0)
+}
+
+fn capture_before(charge: &Charge) -> Option<DateTime<Utc>> {
+    let seconds = charge.payment_method_details.as_ref()?.card.as_ref()?.capture_before?;
+    DateTime::from_timestamp(seconds, 0)
+}
+
+fn payment_id(metadata: &HashMap<String, String>) -> Option<PaymentId> {
+    metadata.get(PAYMENT_ID)?.parse().ok()
+}
+
+/// A checkout as it stands at Stripe.
+#[derive(Debug)]
+pub(crate) struct Checkout {
+    pub id: String,
+    pub payment_id: Option<PaymentId>,
+    /// Where to pay; none once it is over.
+    pub url: Option<String>,
+    pub expired: bool,
+    /// The intent behind it, once there is one.
+    pub intent_id: Option<String>,
+}
+
+impl From<CheckoutSession> for Checkout {
+    fn from(checkout: CheckoutSession) -> Self {
+        Self {
+            id: checkout.id.to_string(),
+            payment_id: checkout.metadata.as_ref().and_then(payment_id),
+            url: checkout.url,
+            expired: matches!(checkout.status, Some(CheckoutSessionStatus::Expired)),
+            intent_id: checkout.payment_intent.map(|intent| intent.id().to_string()),
+        }
+    }
+}
+
+/// What an event says, of which we only need whom to ask about.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Notice {
+    pub id: String,
+    pub r#type: String,
+    pub api_version: Option<String>,
+    pub created: i64,
+    data: Data,
+}
+
+#[derive(Debug, Deserialize)]
+struct Data {
+    object: Object,
+}
+
+#[derive(Debug, Deserialize)]
+struct Object {
+    id: Option<String>,
+    object: Option<String>,
+    payment_intent: Option<serde_json::Value>,
+}
+
+impl Notice {
+    /// The intent or checkout that it is about, if it is about one.
+    pub(crate) fn object_id(&self) -> Option<String> {
+        let object = &self.data.object;
+        match object.object.as_deref()? {
+            "payment_intent" | "checkout.session" => object.id.clone(),
+            "charge" | "refund" | "dispute" => match object.payment_intent.as_ref()? {
+                serde_json::Value::String(id) => Some(id.clone()),
+                intent => intent.get("id")?.as_str().map(ToOwned::to_owned),
+            },
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Looking things up at Stripe. Whether a thing is there is always known in the end: a failure
+//! here changes nothing.
+
+use chrono::{DateTime, Utc};
+use stripe::StripeError;
+use stripe_checkout::checkout_session::{ListCheckoutSession, RetrieveCheckoutSession};
+use stripe_core::{
+    event::ListEvent,
+    payment_intent::{ListPaymentIntent, RetrievePaymentIntent},
+    refund::ListRefund,
+};
+use stripe_types::{RangeBoundsTs, RangeQueryTs};
+
+use super::{CALL_ID, Checkout, Intent, Notice, Stripe};
+use crate::{
+    error::{Error, Refusal, Result},
+    id::{PaymentCallId, PaymentId},
+};
+
+const PAGE: i64 = 100;
+/// No list is walked further: what lies behind is had by the next look.
+const MOST_PAGES: usize = 50;
+
+/// A list that is walked, newest first.
+macro_rules! walk {
+    ($stripe:expr, $request:expr, |$item:ident| $visit:expr) => {{
+        let mut after: Option<String> = None;
+        for _ in 0..MOST_PAGES {
+            let mut request = $request.limit(PAGE);
+            if let Some(after) = after.take() {
+                request = request.starting_after(after);
+            }
+            let page = $stripe.look_up(&request).await.map_err(failed)?;
+            after = page.data.last().map(|last| last.id.to_string());
+            for $item in page.data {
+                $visit
+            }
+            if !page.has_more || after.is_none() {
+                break;
+            }
+        }
+    }};
+}
+
+impl Stripe {
+    /// An intent; none when there is no such.
+    pub(in crate::payments) async fn intent(&self, id: &str) -> Result<Option<Intent>> {
+        let request = RetrievePaymentIntent::new(id).expand(["latest_charge".to_owned()]);
+        Ok(found(self.look_up(&request).await)?.map(Into::into))
+    }
+
+    /// A checkout; none when there is no such.
+    pub(in crate::payments) async fn checkout(&self, id: &str) -> Result<Option<Checkout>> {
+        Ok(found(self.look_up(&RetrieveCheckoutSession::new(id)).await)?.map(Into::into))
+    }
+
+    /// The intent that was made for a payment about then.
+    pub(in crate::payments) async fn intent_of(&self, id: PaymentId, around: Around) -> Result<Option<Intent>> {
+        let listed = ListPaymentIntent::new().created(around.range()).expand(["data.latest_charge".to_owned()]);
+        walk!(self, listed.clone(), |intent| {
+            let intent = Intent::from(intent);
+            if intent.payment_id == Some(id) {
+                return Ok(Some(intent));
+            }
+        });
+        Ok(None)
+    }
+
+    /// The checkout that was made for a payment about then.
+    pub(in crate::payments) async fn checkout_of(&self, id: PaymentId, around: Around) -> Result<Option<Checkout>> {
+        walk!(self, ListCheckoutSession::new().created(around.range()), |checkout| {
+            let checkout = Checkout::from(checkout);
+            if checkout.payment_id == Some(id) {
+                return Ok(Some(checkout));
+            }
+        });
+        Ok(None)
+    }
+
+    /// Intents made since then.
+    pub(in crate::payments) async fn intents_since(&self, since: DateTime<Utc>) -> Result<Vec<Intent>> {
+        let listed = ListPaymentIntent::new().created(RangeQueryTs::gte(since.timestamp()));
+        let mut intents = Vec::new();
+        walk!(self, listed.clone(), |intent| intents.push(Intent::from(intent)));
+        Ok(intents)
+    }
+
+    /// Whether a call to refund has come to be a refund.
+    pub(in crate::payments) async fn has_refund(&self, intent_id: &str, call_id: PaymentCallId) -> Result<bool> {
+        let call_id = call_id.to_string();
+        walk!(self, ListRefund::new().payment_intent(intent_id), |refund| {
+            if refund.metadata.as_ref().and_then(|metadata| metadata.get(CALL_ID)) == Some(&call_id) {
+                return Ok(true);
+            }
+        });
+        Ok(false)
+    }
+
+    /// What happened since then, the newest first.
+    pub(in crate::payments) async fn notices_since(&self, since: DateTime<Utc>) -> Result<Vec<Notice>> {
+        let mut notices = Vec::new();
+        let listed = ListEvent::new().created(RangeQueryTs::gte(since.timestamp()));
+        walk!(self, listed.clone(), |event| {
+            let object = miniserde::json::to_string(&event.data.object);
+            let object: serde_json::Value = serde_json::from_str(&object)?;
+            let notice = serde_json::json!({
+                "id": event.id.to_string(), "type": event.type_.to_string(), "api_version": event.api_version,
+                "created": event.created, "data": {"object": object},
+            });
+            notices.push(serde_json::from_value(notice)?);
+        });
+        Ok(notices)
+    }
+}
+
+/// When something may have been made, give or take what clocks differ by.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::payments) struct Around {
+    pub from: DateTime<Utc>,
+    pub to: DateTime<Utc>,
+}
+
+impl Around {
+    fn range(self) -> RangeQueryTs {
+        let (from, to) = (self.from.timestamp() - 600, self.to.timestamp() + 600);
+        RangeQueryTs::Bounds(RangeBoundsTs { gte: Some(from), lte: Some(to), ..Default::default() })
+    }
+}
+
+fn found<T>(answer: Result<T, StripeError>) -> Result<Option<T>> {
+    match answer {
+        Ok(found) => Ok(Some(found)),
+        Err(StripeError::Stripe(_, 404)) => Ok(None),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// A look that failed. The error itself is not passed on: it may quote an object with its secrets.
+fn failed(error: StripeError) -> Error {
+    match error {
+        StripeError::Stripe(error, status) if status < 500 && status != 429 => {
+            let kind = error.type_.as_str();
+            tracing::warn!(status, kind, "the payment provider refused a look");
+            Refusal::UpstreamFailed("the payment provider refused to answer").into()
+        }
+        _ => Refusal::UpstreamTimeout("the payment provider can't be asked right now").into(),
+    }
+}

@@ -1,0 +1,50 @@
+//! SQL of webhook events.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+
+use crate::{payments::stripe::Notice, pool::Pool};
+
+/// False when it was stored before.
+pub(super) async fn insert(
+    conn: &mut PgConnection,
+    notice: &Notice,
+    object_id: Option<&str>,
+    now: DateTime<Utc>,
+) -> sqlx::Result<bool> {
+    let result = sqlx::query!(
+        "insert into webhook_events (id, type, api_version, object_id, state, created_at, received_at)
+         values ($1, $2, $3, $4, case when $4::text is null then 'parked' else 'waiting' end, $5, $6)
+         on conflict (id) do nothing",
+        notice.id,
+        notice.r#type,
+        notice.api_version,
+        object_id,
+        DateTime::from_timestamp(notice.created, 0).unwrap_or(now),
+        now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(result.rows_affected() > 0)
+}
+
+/// Settles what was received about an object before it was asked for.
+pub(super) async fn settle(
+    pool: &Pool,
+    object_id: &str,
+    state: &str,
+    asked_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update webhook_events set state = $2, processed_at = $4
+         where object_id = $1 and state = 'waiting' and received_at <= $3",
+        object_id,
+        state,
+        asked_at,
+        now,
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,167 @@
+//! What comes with an answer: things to look at, and deeds that wait for a yes.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use crate::{
+    id::{ActionId, UserId},
+    money::Price,
+    text::Timestamp,
+    users::{User, text_enum},
+};
+
+text_enum! {
+    /// Whether somebody can be talked with now.
+    ProfileStatus {
+        /// They are here.
+        Online,
+        /// They are in a session.
+        Busy,
+        /// They are not here.
+        Offline,
+    }
+}
+
+/// Somebody Sam found, as everybody may see them.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Profile {
+    /// Who.
+    pub user_id: UserId,
+    /// Shown name.
+    pub name: String,
+    /// One line about them.
+    pub headline: String,
+    /// What they know.
+    pub expertise: Vec<String>,
+    /// Price of a minute; null where there is none, or it is confidential.
+    #[schema(required)]
+    pub rate_per_minute: Option<Price>,
+    /// ISO 4217, lower case.
+    pub currency: String,
+    /// Whether they can be talked with now.
+    pub status: ProfileStatus,
+}
+
+impl From<&User> for Profile {
+    fn from(user: &User) -> Self {
+        let status = match (user.has_active_session, user.is_online) {
+            (true, _) => ProfileStatus::Busy,
+            (false, true) => ProfileStatus::Online,
+            (false, false) => ProfileStatus::Offline,
+        };
+        Self {
+            user_id: user.id,
+            name: user.name.clone(),
+            headline: user.headline.clone(),
+            expertise: user.skills.clone(),
+            rate_per_minute: user.instant_rate_per_minute,
+            currency: user.currency.clone(),
+            status,
+        }
+    }
+}
+
+/// A time that can be booked, and for how much.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct PricedSlot {
+    /// When it begins.
+    pub start: Timestamp,
+    /// When it ends.
+    pub end: Timestamp,
+    /// The server's price; null where it is confidential, or there is none for that long.
+    #[schema(required)]
+    pub price: Option<Price>,
+    /// ISO 4217, lower case.
+    pub currency: String,
+}
+
+/// Something to look at.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case", rename_all_fields = "camelCase")]
+pub enum Shown {
+    /// People who were found.
+    ShowProfiles {
+        /// Best first.
+        profiles: Vec<Profile>,
+    },
+    /// When somebody can be booked.
+    ShowSlots {
+        /// Whom.
+        host_user_id: UserId,
+        /// In order.
+        slots: Vec<PricedSlot>,
+    },
+    /// What could be asked next.
+    FollowUpPrompt {
+        /// In the user's words.
+        prompt: String,
+    },
+    /// Something the service says itself.
+    SystemNotice {
+        /// What.
+        notice: String,
+    },
+}
+
+/// Something that changes the world, with its exact arguments.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case", rename_all_fields = "camelCase")]
+pub enum Deed {
+    /// Connect at once.
+    OfferCall {
+        /// With whom.
+        target_user_id: UserId,
+        /// What for.
+        purpose: String,
+    },
+    /// Book a time.
+    CreateSession {
+        /// Whose.
+        host_user_id: UserId,
+        /// When it begins.
+        start_time: Timestamp,
+        /// For how long.
+        duration_minutes: i32,
+        /// For how much.
+        price: Price,
+        /// ISO 4217, lower case.
+        currency: String,
+    },
+    /// Ask somebody to talk.
+    SendRequest {
+        /// Whom.
+        target_user_id: UserId,
+        /// In which words.
+        message: String,
+    },
+    /// Change one's own profile.
+    UpdateProfile {
+        /// As PATCH `/api/users/me` takes them.
+        #[schema(value_type = Object)]
+        fields: Map<String, Value>,
+    },
+}
+
+/// A deed that waits for its user's word.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Proposal {
+    /// What would be done.
+    #[serde(flatten)]
+    pub deed: Deed,
+    /// What it is confirmed or declined by.
+    pub action_id: ActionId,
+    /// Until when it can be.
+    pub expires_at: Timestamp,
+}
+
+/// What an answer holds besides its text.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum Action {
+    /// Something to look at.
+    Shown(Shown),
+    /// Something to decide.
+    Proposed(Proposal),
+}

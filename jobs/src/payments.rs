@@ -1,0 +1,57 @@
+//! Jobs that speak with the payment provider.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Job, OnDuplicate, Queue, id::PaymentCallId};
+
+/// Makes a call to the provider, or finds out what became of it.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct MakePaymentCall {
+    /// The call, which was written down with its idempotency key.
+    pub call_id: PaymentCallId,
+}
+
+impl Job for MakePaymentCall {
+    const NAME: &'static str = "make_payment_call";
+    const QUEUE: Queue = Queue::Payments;
+    const ON_DUPLICATE: OnDuplicate = OnDuplicate::ReplaceDueTime;
+
+    fn dedupe_key(&self) -> Option<String> {
+        Some(self.call_id.to_string())
+    }
+}
+
+/// Asks the provider how something stands, and moves our books there.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SyncPayment {
+    /// The provider's id of a payment intent (`pi_`) or a checkout (`cs_`).
+    pub object_id: String,
+}
+
+impl Job for SyncPayment {
+    const NAME: &'static str = "sync_payment";
+    const QUEUE: Queue = Queue::Payments;
+    /// What was asked for by hand goes first.
+    const PRIORITY: i16 = 10;
+
+    fn dedupe_key(&self) -> Option<String> {
+        Some(self.object_id.clone())
+    }
+}
+
+/// Compares our books with the provider's, both ways.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct ReconcilePayments {}
+
+impl Job for ReconcilePayments {
+    const NAME: &'static str = "reconcile_payments";
+    const QUEUE: Queue = Queue::Payments;
+    const PRIORITY: i16 = 20;
+    /// The next tick does it again.
+    const MAX_ATTEMPTS: i16 = 3;
+    const GLOBAL_CONCURRENCY: Option<u32> = Some(1);
+
+    fn dedupe_key(&self) -> Option<String> {
+        Some("any".to_owned())
+    }
+}
