@@ -127,7 +127,7 @@ impl Writer {
         loop {
             let mut connection = self.store.pool.acquire().await?;
             let rows = requests::all_of(&mut connection, self.user, before, PAGE.into()).await?;
-            drop(connection);
+            connection.give_back();
             list.add(&rows).await?;
             before = rows.last().map(|request| request.id);
             if before.is_none() {
@@ -143,7 +143,7 @@ impl Writer {
             let mut connection = self.store.pool.acquire().await?;
             let now = self.store.clock.now();
             let rows = invites::all_of(&mut connection, self.user, before, PAGE.into(), now).await?;
-            drop(connection);
+            connection.give_back();
             list.add(&rows).await?;
             before = rows.last().map(|invite| invite.id);
             if before.is_none() {

@@ -4,13 +4,10 @@
 //! something takes a [`tx::Tx`]; one that only reads takes the [`Store`]. Who may do a thing is
 //! decided in the SQL that does it.
 
-use std::{ops::Deref, sync::Arc, time::Duration};
+use std::{ops::Deref, sync::Arc};
 
 use secrecy::ExposeSecret;
-use sqlx::{
-    PgPool,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
+use sqlx::postgres::PgConnectOptions;
 
 pub use humanchat_jobs::id;
 
@@ -38,6 +35,7 @@ pub mod money;
 pub mod notifications;
 pub mod nudge;
 pub mod payments;
+pub mod pool;
 mod queries;
 pub mod queue;
 pub mod rate_limits;
@@ -66,7 +64,7 @@ impl Deref for Store {
 /// What a [`Store`] consists of.
 #[derive(Debug)]
 pub struct Parts {
-    pub(crate) pool: PgPool,
+    pub(crate) pool: pool::Pool,
     pub(crate) clock: clock::Clock,
     pub(crate) bus: bus::Bus,
     pub(crate) nudger: nudge::Nudger,
@@ -98,7 +96,7 @@ impl Store {
             Some(url) => bus::Bus::redis(url.expose_secret()).map_err(|error| config::unusable("REDIS_URL", error))?,
             None => bus::Bus::local(),
         };
-        let nudger = nudge::Nudger::spawn(&pool.connect_options());
+        let nudger = nudge::Nudger::spawn(pool.connect_options());
         let keys = auth::Keys::derive(&settings.jwt_secret);
         let mailer = mail::Mailer::new(&settings)?;
         let gemini = settings.gemini.as_ref().map(sam::Gemini::new).transpose()?;
@@ -128,15 +126,13 @@ impl Store {
     }
 
     /// The connections, for the worker's queue.
-    pub fn pool(&self) -> &PgPool {
+    pub fn pool(&self) -> &pool::Pool {
         &self.pool
     }
 
     /// How many connections this process has to Postgres.
     pub fn connections(&self) -> Connections {
-        let open = usize::try_from(self.pool.size()).unwrap_or(usize::MAX);
-        let idle = self.pool.num_idle();
-        Connections { idle, used: open.saturating_sub(idle) }
+        self.pool.connections()
     }
 
     /// Brings the database's schema up to this program's.
@@ -144,7 +140,7 @@ impl Store {
     /// # Errors
     /// When a migration fails, or the database has ones this program doesn't know.
     pub async fn migrate(&self) -> Result<(), sqlx::migrate::MigrateError> {
-        sqlx::migrate!("../migrations").run(&self.pool).await
+        sqlx::migrate!("../migrations").run(&mut *self.pool.acquire().await?).await
     }
 
     /// Whether the database answers.
@@ -157,7 +153,7 @@ impl Store {
     }
 }
 
-fn pool(settings: &config::Settings) -> Result<PgPool, config::SettingError> {
+fn pool(settings: &config::Settings) -> Result<pool::Pool, config::SettingError> {
     let options: PgConnectOptions =
         settings.database_url.expose_secret().parse().map_err(|error| config::unusable("DATABASE_URL", error))?;
     let options = options.application_name("humanchat").options([
@@ -166,19 +162,5 @@ fn pool(settings: &config::Settings) -> Result<PgPool, config::SettingError> {
         ("idle_in_transaction_session_timeout", "60s"),
         ("timezone", "UTC"),
     ]);
-    Ok(PgPoolOptions::new()
-        .max_connections(settings.database_pool)
-        .acquire_timeout(Duration::from_secs(3))
-        // A ping before each use would double the round trips: only ones that sat idle get it.
-        .test_before_acquire(false)
-        .before_acquire(|connection, meta| {
-            Box::pin(async move {
-                use sqlx::Connection;
-                if meta.idle_for < Duration::from_secs(1) {
-                    return Ok(true);
-                }
-                Ok(connection.ping().await.is_ok())
-            })
-        })
-        .connect_lazy_with(options))
+    Ok(pool::Pool::new(options, settings.database_pool))
 }

@@ -4,8 +4,10 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::PgConnection;
 
+use crate::pool::Pool;
+
 /// Asks the database for a sign of life.
-pub(crate) async fn ping(pool: &sqlx::PgPool) -> sqlx::Result<()> {
+pub(crate) async fn ping(pool: &Pool) -> sqlx::Result<()> {
     sqlx::query!("select 1 as one").fetch_one(pool).await.map(drop)
 }
 

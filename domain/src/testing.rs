@@ -372,7 +372,7 @@ impl TableLock {
     /// When the database fails.
     pub async fn take(store: &Store, table: &'static str) -> Self {
         let options = store.pool().connect_options();
-        let connect = async || PgConnection::connect_with(&options).await.expect("the database answers");
+        let connect = async || PgConnection::connect_with(options).await.expect("the database answers");
         let (mut holder, watcher) = (connect().await, connect().await);
         let statement = format!("begin; lock table {table} in access exclusive mode");
         sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut holder).await.expect("the table can be locked");

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use chrono::{DateTime, TimeDelta, Utc};
 use humanchat_jobs::{Job, JobKey, NewJob, Queue};
 use serde_json::Value;
-use sqlx::{PgConnection, Postgres, Transaction};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
@@ -18,13 +18,14 @@ use crate::{
     error::{Error, Result},
     event::{Channel, Event},
     id::JobId,
+    pool::PooledConnection,
     queries,
 };
 
 /// A transaction together with the jobs and events that its commit brings into being.
 #[derive(Debug)]
 pub struct Tx {
-    inner: Transaction<'static, Postgres>,
+    inner: PooledConnection,
     store: Store,
     now: DateTime<Utc>,
     request_id: Option<String>,
@@ -47,20 +48,17 @@ impl Store {
 
     /// Begins to read everything as it stands at one and the same moment. Statements are planned for
     /// the values they come with: what staff filter by differs too much for one plan.
-    pub(crate) async fn snapshot(&self) -> Result<Transaction<'static, Postgres>> {
+    pub(crate) async fn snapshot(&self) -> Result<PooledConnection> {
         self.begin_with(
             "begin isolation level repeatable read read only; set local plan_cache_mode = force_custom_plan",
         )
         .await
     }
 
-    async fn begin_with(&self, statement: &'static str) -> Result<Transaction<'static, Postgres>> {
-        // In a task of its own: were this cancelled between asking for the transaction and hearing
-        // of it, the connection would go back to the pool with the transaction open, and swallow
-        // what its next user writes. A finished Transaction that nobody takes is rolled back.
-        let pool = self.pool.clone();
-        let begun = tokio::spawn(async move { pool.begin_with(statement).await }).await;
-        Ok(begun.map_err(|_| Error::Internal("a transaction could not be begun"))??)
+    async fn begin_with(&self, statement: &'static str) -> Result<PooledConnection> {
+        let mut connection = self.pool.acquire().await?;
+        connection.begin_transaction(statement).await?;
+        Ok(connection)
     }
 }
 
@@ -152,7 +150,7 @@ impl Tx {
         let asked: Vec<_> = self.jobs.iter().map(|job| (job.kind, job.id)).collect();
         let queues = self.write_jobs().await?;
         let frames = self.write_events().await?;
-        self.inner.commit().await?;
+        self.inner.commit_transaction().await?;
         log(&asked, &frames);
         for frame in frames {
             self.store.bus.publish(frame);

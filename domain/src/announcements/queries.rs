@@ -1,11 +1,12 @@
 //! SQL of announcements.
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 
 use super::{Announcement, AnnouncementStatus, Audience, Progress};
 use crate::{
     id::{AnnouncementId, UserId},
+    pool::Pool,
     text::Timestamp,
 };
 
@@ -28,7 +29,7 @@ pub(super) async fn insert(conn: &mut PgConnection, new: &Announcement) -> sqlx:
     Ok(())
 }
 
-pub(super) async fn list(pool: &PgPool, before: Option<AnnouncementId>, limit: i64) -> sqlx::Result<Vec<Announcement>> {
+pub(super) async fn list(pool: &Pool, before: Option<AnnouncementId>, limit: i64) -> sqlx::Result<Vec<Announcement>> {
     let rows = sqlx::query!(
         r#"select id as "id: AnnouncementId", author_user_id as "author_user_id: UserId", title, body,
                   audience as "audience: Audience", email, starts_at as "starts_at: Timestamp",

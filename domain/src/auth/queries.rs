@@ -1,11 +1,12 @@
 //! SQL of signing in.
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 
 use super::{Authority, LoginRecord, Role};
 use crate::{
     id::{LoginId, MagicLinkId, UserId},
+    pool::Pool,
     text::Timestamp,
 };
 
@@ -41,7 +42,7 @@ pub(super) struct Known {
     pub password_hash: Option<String>,
 }
 
-pub(super) async fn password_of(pool: &PgPool, email: &str) -> sqlx::Result<Option<Known>> {
+pub(super) async fn password_of(pool: &Pool, email: &str) -> sqlx::Result<Option<Known>> {
     sqlx::query_as!(Known, r#"select id as "id: UserId", password_hash from users where email = $1"#, email)
         .fetch_optional(pool)
         .await
@@ -71,7 +72,7 @@ pub(super) async fn end_login(conn: &mut PgConnection, id: LoginId, now: DateTim
     Ok(())
 }
 
-pub(super) async fn logins(pool: &PgPool, user_id: UserId) -> sqlx::Result<Vec<LoginRecord>> {
+pub(super) async fn logins(pool: &Pool, user_id: UserId) -> sqlx::Result<Vec<LoginRecord>> {
     sqlx::query_as!(
         LoginRecord,
         r#"select id as "id: LoginId", created_at as "created_at: Timestamp", ended_at as "ended_at: Timestamp"
@@ -141,7 +142,7 @@ pub(super) async fn end_login_of_used_token(
     Ok(())
 }
 
-pub(super) async fn authorities(pool: &PgPool, logins: &[LoginId]) -> sqlx::Result<Vec<(LoginId, Authority)>> {
+pub(super) async fn authorities(pool: &Pool, logins: &[LoginId]) -> sqlx::Result<Vec<(LoginId, Authority)>> {
     let ids: Vec<_> = logins.iter().map(|id| id.0).collect();
     let rows = sqlx::query!(
         r#"select l.id as "login_id: LoginId", l.user_id as "user_id: UserId", u.role as "role: Role"
@@ -171,7 +172,7 @@ pub(super) async fn insert_ticket(
     Ok(())
 }
 
-pub(super) async fn take_ticket(pool: &PgPool, hash: &[u8], now: DateTime<Utc>) -> sqlx::Result<Option<LoginId>> {
+pub(super) async fn take_ticket(pool: &Pool, hash: &[u8], now: DateTime<Utc>) -> sqlx::Result<Option<LoginId>> {
     sqlx::query_scalar!(
         r#"delete from socket_tickets where hash = $1 and expires_at > $2 returning login_id as "login_id: LoginId""#,
         hash,
@@ -272,7 +273,7 @@ pub(super) async fn set_password(
 }
 
 /// Deletes tokens, tickets and links past their time, and logins that nothing belongs to any more.
-pub(super) async fn prune(pool: &PgPool, now: DateTime<Utc>) -> sqlx::Result<()> {
+pub(super) async fn prune(pool: &Pool, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query!("delete from refresh_tokens where expires_at < $1", now).execute(pool).await?;
     sqlx::query!("delete from socket_tickets where expires_at < $1", now).execute(pool).await?;
     sqlx::query!("delete from magic_links where expires_at < $1", now).execute(pool).await?;

@@ -93,7 +93,7 @@ pub async fn find(store: &Store, host: UserId, query: &SlotQuery) -> Result<Avai
     let within = query.span(zone, now)?;
     let duration = query.duration(&rules)?;
     let agenda = queries::agenda(&mut connection, host, within.widened(), None, now).await?;
-    drop(connection);
+    connection.give_back();
     let (mut offered, mut missing) = (Vec::new(), Vec::new());
     for (start, reason) in slots::slots(&rules, &Wish { within, duration, now }, &agenda) {
         match reason {
@@ -112,6 +112,7 @@ pub async fn find(store: &Store, host: UserId, query: &SlotQuery) -> Result<Avai
 pub async fn rules(store: &Store, caller: UserId) -> Result<Rules> {
     let mut connection = store.pool.acquire().await?;
     let found = queries::host(&mut connection, caller).await?.ok_or(Refusal::NotFound("user"))?;
+    connection.give_back();
     Ok(found.rules.map_or_else(|| Rules::none(found.timezone), |rules| rules.0))
 }
 

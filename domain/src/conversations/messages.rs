@@ -299,6 +299,7 @@ pub async fn list_messages(
     if messages.is_empty() && !queries::is_participant(&mut *connection, id, caller).await? {
         return Err(Refusal::NotFound("conversation").into());
     }
+    connection.give_back();
     let (items, more) = cut(messages, window.limit);
     let next = items.last().filter(|_| more).map(|message| store.seal(&scope, &message.message_id)).transpose()?;
     Ok(Page { items, next })

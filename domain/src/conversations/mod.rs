@@ -123,6 +123,7 @@ pub async fn list(store: &Store, caller: UserId, filter: Filter, window: Window<
     let last = last.map(|row| Position { began: row.began, activity: row.activity, id: row.id });
     let next = last.map(|position| store.seal(&scope, &position)).transpose()?;
     let mut items = queries::load(&mut connection, &ids, caller).await?;
+    connection.give_back();
     items.sort_by_key(|item| ids.iter().position(|id| *id == item.id));
     Ok(Page { items, next })
 }
@@ -134,7 +135,7 @@ pub async fn list(store: &Store, caller: UserId, filter: Filter, window: Window<
 pub async fn find(store: &Store, caller: UserId, id: ConversationId) -> Result<(Conversation, Vec<User>)> {
     let mut connection = store.pool.acquire().await?;
     let conversation = queries::load(&mut connection, &[id], caller).await?.pop();
-    drop(connection);
+    connection.give_back();
     let conversation = conversation.ok_or(Refusal::NotFound("conversation"))?;
     let participants = users::find_many(store, &conversation.participants).await?;
     Ok((conversation, participants))

@@ -1,10 +1,11 @@
 //! SQL of remembered replies.
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{Key, Reply};
+use crate::pool::Pool;
 
 /// Held until the transaction ends, however it ends. False: another holds it.
 pub(super) async fn lock(conn: &mut PgConnection, key: &Key) -> sqlx::Result<bool> {
@@ -95,7 +96,7 @@ pub(super) async fn take_over(
     .await
 }
 
-pub(super) async fn finish(pool: &PgPool, key: &Key, status: i16, reply: &str) -> sqlx::Result<()> {
+pub(super) async fn finish(pool: &Pool, key: &Key, status: i16, reply: &str) -> sqlx::Result<()> {
     sqlx::query!(
         "update idempotency_keys set status = $4, reply = $5
          where user_id = $1 and route = $2 and key = $3 and reply is null",
@@ -110,7 +111,7 @@ pub(super) async fn finish(pool: &PgPool, key: &Key, status: i16, reply: &str) -
     Ok(())
 }
 
-pub(super) async fn let_go(pool: &PgPool, key: &Key, now: DateTime<Utc>) -> sqlx::Result<()> {
+pub(super) async fn let_go(pool: &Pool, key: &Key, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query!(
         "update idempotency_keys set busy_until = $4
          where user_id = $1 and route = $2 and key = $3 and reply is null",
@@ -124,7 +125,7 @@ pub(super) async fn let_go(pool: &PgPool, key: &Key, now: DateTime<Utc>) -> sqlx
     Ok(())
 }
 
-pub(super) async fn prune(pool: &PgPool, now: DateTime<Utc>) -> sqlx::Result<()> {
+pub(super) async fn prune(pool: &Pool, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query!("delete from idempotency_keys where created_at < $1::timestamptz - interval '24 hours'", now)
         .execute(pool)
         .await?;

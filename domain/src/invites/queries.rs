@@ -1,11 +1,12 @@
 //! SQL of invites.
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 
 use super::{Host, Invite, InviteStatus};
 use crate::{
     id::{ConversationId, InviteId, RequestId, SessionId, UserId},
+    pool::Pool,
     text::Timestamp,
     users::{ConversationType, DisplayMode},
 };
@@ -99,7 +100,7 @@ pub(super) async fn lock_pending(
     .await
 }
 
-pub(super) async fn pending(pool: &PgPool, user_id: UserId, now: DateTime<Utc>) -> sqlx::Result<Vec<Invite>> {
+pub(super) async fn pending(pool: &Pool, user_id: UserId, now: DateTime<Utc>) -> sqlx::Result<Vec<Invite>> {
     sqlx::query_as!(
         Invite,
         r#"select id as "id: InviteId", conversation_id as "conversation_id: ConversationId",

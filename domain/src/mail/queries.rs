@@ -1,10 +1,10 @@
 //! SQL of kept mail.
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 
 use super::{KeptMail, Letter};
-use crate::{id::MailId, text::Timestamp};
+use crate::{id::MailId, pool::Pool, text::Timestamp};
 
 /// Keeps a mail, unless it was kept before.
 pub(super) async fn insert(
@@ -30,7 +30,7 @@ pub(super) async fn insert(
     Ok(())
 }
 
-pub(super) async fn newest(pool: &PgPool, to: Option<&str>) -> sqlx::Result<Vec<KeptMail>> {
+pub(super) async fn newest(pool: &Pool, to: Option<&str>) -> sqlx::Result<Vec<KeptMail>> {
     sqlx::query_as!(
         KeptMail,
         r#"select id as "id: MailId", to_address as "to", subject, body, calendar, created_at as "created_at: Timestamp"

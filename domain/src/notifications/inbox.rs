@@ -69,6 +69,7 @@ pub async fn list(
     let counts = queries::counts(&mut connection, caller, now).await?;
     let walk = queries::Walk { caller, unread, before, limit: i64::from(window.limit) + 1 };
     let (items, more) = cut(queries::list(&mut connection, &walk, now).await?, window.limit);
+    connection.give_back();
     let next = items.last().filter(|_| more).map(|last| store.seal(&scope, &last.id)).transpose()?;
     Ok((counts, Page { items, next }))
 }

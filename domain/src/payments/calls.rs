@@ -157,7 +157,9 @@ pub(super) async fn make(store: &Store, request_id: Option<String>, id: PaymentC
 
 async fn load(store: &Store, id: PaymentId) -> Result<Payment> {
     let mut conn = store.pool.acquire().await?;
-    queries::find(&mut conn, id, None).await?.ok_or(Error::Internal("a payment vanished"))
+    let payment = queries::find(&mut conn, id, None).await?;
+    conn.give_back();
+    payment.ok_or(Error::Internal("a payment vanished"))
 }
 
 async fn send(store: &Store, stripe: &Stripe, call: &Call, payment: &Payment) -> Result<Seen, Failure> {

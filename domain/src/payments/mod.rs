@@ -144,7 +144,9 @@ impl Store {
 pub async fn find(store: &Store, caller: UserId, role: Role, id: PaymentId) -> Result<Payment> {
     let mut connection = store.pool.acquire().await?;
     let party = (role == Role::User).then_some(caller);
-    Ok(queries::find(&mut connection, id, party).await?.ok_or(Refusal::NotFound("payment"))?)
+    let payment = queries::find(&mut connection, id, party).await?;
+    connection.give_back();
+    Ok(payment.ok_or(Refusal::NotFound("payment"))?)
 }
 
 /// Makes a payment into something to pay, if that has not been done, and says how to pay it. Again
@@ -157,7 +159,7 @@ pub async fn present(store: &Store, request_id: Option<String>, id: PaymentId) -
     let mut connection = store.pool.acquire().await?;
     let call = queries::open_call_of(&mut connection, id).await?;
     let payment = queries::find(&mut connection, id, None).await?.ok_or(Refusal::NotFound("payment"))?;
-    drop(connection);
+    connection.give_back();
     let made = match call.filter(|call| call.kind == payment.creation()) {
         Some(call) => calls::make(store, request_id, call.id).await?,
         None => None,
@@ -184,7 +186,9 @@ pub async fn present(store: &Store, request_id: Option<String>, id: PaymentId) -
 
 async fn reload(store: &Store, id: PaymentId) -> Result<Payment> {
     let mut connection = store.pool.acquire().await?;
-    queries::find(&mut connection, id, None).await?.ok_or(Error::Internal("a payment vanished"))
+    let payment = queries::find(&mut connection, id, None).await?;
+    connection.give_back();
+    payment.ok_or(Error::Internal("a payment vanished"))
 }
 
 async fn look_up(store: &Store, payment: &Payment) -> Result<Seen> {

@@ -1,7 +1,7 @@
 //! SQL of payments and of the calls that move them.
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 
 use super::{
     Payment, PaymentKind, PaymentState,
@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     id::{PaymentCallId, PaymentId, SessionId, UserId},
+    pool::Pool,
     sessions::SessionStatus,
     text::Timestamp,
     users::ConversationType,
@@ -94,7 +95,7 @@ pub(super) async fn live(conn: &mut PgConnection, session: SessionId) -> sqlx::R
 }
 
 /// The payment that an intent or a checkout was made for.
-pub(super) async fn made_for(pool: &PgPool, object_id: &str) -> sqlx::Result<Option<PaymentId>> {
+pub(super) async fn made_for(pool: &Pool, object_id: &str) -> sqlx::Result<Option<PaymentId>> {
     sqlx::query_scalar!(
         r#"select id as "id: PaymentId" from payments where intent_id = $1 or checkout_id = $1"#,
         object_id,
@@ -208,7 +209,7 @@ pub(super) async fn insert_call(
 }
 
 /// A call that has not been settled.
-pub(super) async fn open_call(pool: &PgPool, id: PaymentCallId) -> sqlx::Result<Option<Call>> {
+pub(super) async fn open_call(pool: &Pool, id: PaymentCallId) -> sqlx::Result<Option<Call>> {
     sqlx::query_as!(
         Call,
         r#"select id as "id: PaymentCallId", payment_id as "payment_id: PaymentId", kind as "kind: CallKind",
@@ -234,7 +235,7 @@ pub(super) async fn open_call_of(conn: &mut PgConnection, id: PaymentId) -> sqlx
 }
 
 /// Notes that a call is about to be made.
-pub(super) async fn attempt(pool: &PgPool, id: PaymentCallId, now: DateTime<Utc>) -> sqlx::Result<()> {
+pub(super) async fn attempt(pool: &Pool, id: PaymentCallId, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query!(
         "update payment_calls set attempts = attempts + 1, attempted_at = $2 where id = $1 and state = 'open'",
         id.0,

@@ -124,7 +124,9 @@ pub async fn list(store: &Store, caller: UserId, query: &JobQuery, window: Windo
 /// `NotFound`.
 pub async fn find(store: &Store, id: JobId) -> Result<QueuedJob> {
     let mut connection = store.pool.acquire().await?;
-    Ok(queries::find(&mut connection, id).await?.ok_or(Refusal::NotFound("job"))?)
+    let job = queries::find(&mut connection, id).await?;
+    connection.give_back();
+    Ok(job.ok_or(Refusal::NotFound("job"))?)
 }
 
 /// Makes a parked or cancelled job due now, as if it had never been tried.

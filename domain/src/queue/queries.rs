@@ -2,13 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use humanchat_jobs::Queue;
-use sqlx::{PgConnection, PgExecutor, PgPool};
+use sqlx::{PgConnection, PgExecutor};
 
 use super::{Backlog, JobQuery, JobState, QueuedJob};
-use crate::{id::JobId, text::Timestamp};
+use crate::{id::JobId, pool::Pool, text::Timestamp};
 
 /// Steps from lane to lane through the index, so that a million jobs due later cost nothing.
-pub(super) async fn lag(pool: &PgPool, now: DateTime<Utc>) -> sqlx::Result<f64> {
+pub(super) async fn lag(pool: &Pool, now: DateTime<Utc>) -> sqlx::Result<f64> {
     sqlx::query_scalar!(
         r#"with recursive lanes as (
              (select queue, priority, run_at from jobs where state = 'available'

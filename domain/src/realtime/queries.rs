@@ -3,11 +3,14 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Standing;
-use crate::id::{ConversationId, UserId};
+use crate::{
+    id::{ConversationId, UserId},
+    pool::Pool,
+};
 
 /// Wishes, column by column.
 #[derive(Debug, Default)]
@@ -30,7 +33,7 @@ impl Asked {
 
 /// Where channels stand, in the order of the wishes; `None` where the user may not listen. Numbers
 /// have no gaps: where the one after `after` is kept, so are all that follow it.
-pub(super) async fn standings(pool: &PgPool, asked: &Asked) -> sqlx::Result<Vec<Option<Standing>>> {
+pub(super) async fn standings(pool: &Pool, asked: &Asked) -> sqlx::Result<Vec<Option<Standing>>> {
     let rows = sqlx::query!(
         r#"select coalesce(c.seq, 0) as "seq!",
                   (w.after is null or w.after = coalesce(c.seq, 0)
@@ -56,7 +59,7 @@ pub(super) async fn standings(pool: &PgPool, asked: &Asked) -> sqlx::Result<Vec<
 }
 
 pub(super) async fn strangers(
-    pool: &PgPool,
+    pool: &Pool,
     listeners: &[(UserId, ConversationId)],
 ) -> sqlx::Result<Vec<(UserId, ConversationId)>> {
     let (people, conversations): (Vec<_>, Vec<_>) = listeners.iter().map(|(person, id)| (person.0, id.0)).unzip();
@@ -73,7 +76,7 @@ pub(super) async fn strangers(
     Ok(rows.into_iter().map(|row| (row.person, row.conversation)).collect())
 }
 
-pub(super) async fn newest(pool: &PgPool, channels: &[String]) -> sqlx::Result<Vec<(String, i64)>> {
+pub(super) async fn newest(pool: &Pool, channels: &[String]) -> sqlx::Result<Vec<(String, i64)>> {
     let rows = sqlx::query!("select channel, seq from event_channels where channel = any($1)", channels)
         .fetch_all(pool)
         .await?;
@@ -89,7 +92,7 @@ pub(super) struct Stored {
 }
 
 pub(super) async fn events_after(
-    pool: &PgPool,
+    pool: &Pool,
     channel: &str,
     seq: i64,
     limit: i64,
@@ -188,7 +191,7 @@ pub(super) async fn close_presences(
     Ok(())
 }
 
-pub(super) async fn prune_presences(pool: &PgPool, before: DateTime<Utc>) -> sqlx::Result<()> {
+pub(super) async fn prune_presences(pool: &Pool, before: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query!("delete from presences where until < $1", before).execute(pool).await?;
     Ok(())
 }

@@ -1,12 +1,13 @@
 //! SQL of requests.
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 
 use super::{NewRequest, Position, Request, RequestRole, RequestStatus};
 use crate::{
     auth::Role,
     id::{ConversationId, RequestId, UserId},
+    pool::Pool,
     text::Timestamp,
 };
 
@@ -192,7 +193,7 @@ pub(super) struct Seen {
 
 /// What was committed after the walk began does not exist for it: neither requests nor decisions,
 /// which would move one.
-pub(super) async fn list(pool: &PgPool, walk: &Walk<'_>) -> sqlx::Result<Vec<(Request, Seen)>> {
+pub(super) async fn list(pool: &Pool, walk: &Walk<'_>) -> sqlx::Result<Vec<(Request, Seen)>> {
     let rows = sqlx::query!(
         r#"with walk as materialized (
              select coalesce($3::text::pg_snapshot, pg_current_snapshot()) as began

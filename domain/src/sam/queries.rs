@@ -2,10 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sqlx::{PgConnection, PgPool, types::Json};
+use sqlx::{PgConnection, types::Json};
 
 use super::{Context, Deed, Failure, Run, RunStatus, gemini::Usage, proposals::ActionStatus};
-use crate::id::{ActionId, ConversationId, RunId, UserId};
+use crate::{
+    id::{ActionId, ConversationId, RunId, UserId},
+    pool::Pool,
+};
 
 /// Sam's conversation with somebody, made if need be.
 pub(super) async fn conversation(
@@ -138,7 +141,7 @@ pub(super) async fn lock_run(conn: &mut PgConnection, id: RunId) -> sqlx::Result
 }
 
 /// Runs by id, of this person's alone if one is named.
-pub(super) async fn find_runs(pool: &PgPool, ids: &[RunId], user_id: Option<UserId>) -> sqlx::Result<Vec<Run>> {
+pub(super) async fn find_runs(pool: &Pool, ids: &[RunId], user_id: Option<UserId>) -> sqlx::Result<Vec<Run>> {
     let ids: Vec<_> = ids.iter().map(|id| id.0).collect();
     let rows = sqlx::query!(
         r#"select r.id as "id: RunId", r.status as "status: RunStatus", r.conversation_id as "conversation_id: ConversationId",

@@ -72,7 +72,7 @@ impl Case {
         let question = messages.next().ok_or(Error::Internal("a question vanished"))?.content;
         let taken = queries::taken(&mut connection, open.user_id, now.date_naive().and_time(NaiveTime::MIN).and_utc());
         let taken = taken.await?;
-        drop(connection);
+        connection.give_back();
         let mut past: Vec<_> = messages.filter_map(|message| turn(&message)).collect();
         past.reverse();
         let Context { history, user_context } = open.context.0;

@@ -242,6 +242,7 @@ pub(crate) struct Pair {
 pub async fn find(store: &Store, caller: UserId, id: SessionId) -> Result<Session> {
     let mut connection = store.pool.acquire().await?;
     let session = queries::find(&mut connection, id, Some(caller)).await?;
+    connection.give_back();
     Ok(session.ok_or(Refusal::NotFound("session"))?)
 }
 

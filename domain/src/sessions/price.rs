@@ -77,7 +77,9 @@ impl Terms {
 /// `NotFound`; `RequestRequired`; `Invalid` where the host can't be booked for this long.
 pub async fn quote(store: &Store, guest: UserId, host: UserId, minutes: i32) -> Result<Quote> {
     let mut connection = store.pool.acquire().await?;
-    let terms = queries::terms(&mut connection, host, guest).await?.ok_or(Refusal::NotFound("user"))?;
+    let terms = queries::terms(&mut connection, host, guest).await?;
+    connection.give_back();
+    let terms = terms.ok_or(Refusal::NotFound("user"))?;
     terms.admit()?;
     Ok(terms.quote(terms.booked_minor(minutes)?))
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, PgPool, types::Json};
+use sqlx::{PgConnection, types::Json};
 
 use super::{
     CancellationPolicy, EndedBy, Pair, PaymentStatus, Session, SessionQuery, SessionRole, SessionSearch, SessionStatus,
@@ -13,6 +13,7 @@ use crate::{
     availability::Span,
     id::{ConversationId, SessionId, UserId},
     money::Price,
+    pool::Pool,
     text::Timestamp,
     users::{ConversationType, DisplayMode},
 };
@@ -109,7 +110,7 @@ pub(super) struct Walk<'a> {
     pub limit: i64,
 }
 
-pub(super) async fn list(pool: &PgPool, walk: &Walk<'_>) -> sqlx::Result<Vec<Session>> {
+pub(super) async fn list(pool: &Pool, walk: &Walk<'_>) -> sqlx::Result<Vec<Session>> {
     let rows = sqlx::query_as!(
         Row,
         r#"select id as "id: SessionId", host_user_id as "host_user_id: UserId", guest_user_id as "guest_user_id: UserId",

@@ -207,6 +207,7 @@ pub struct Search<'a> {
 pub async fn find(store: &Store, id: UserId) -> Result<User> {
     let mut connection = store.pool.acquire().await?;
     let row = queries::load(&mut connection, &[id], store.clock.now()).await?.pop();
+    connection.give_back();
     Ok(row.map(queries::Row::shown_to_others).ok_or(Refusal::NotFound("user"))?)
 }
 
@@ -226,6 +227,7 @@ pub(crate) async fn seen(tx: &mut Tx, id: UserId) -> Result<Option<User>> {
 pub async fn find_many(store: &Store, ids: &[UserId]) -> Result<Vec<User>> {
     let mut connection = store.pool.acquire().await?;
     let mut rows = queries::load(&mut connection, ids, store.clock.now()).await?;
+    connection.give_back();
     rows.sort_by_key(|row| ids.iter().position(|id| *id == row.id));
     Ok(rows.into_iter().map(queries::Row::shown_to_others).collect())
 }
@@ -237,6 +239,7 @@ pub async fn find_many(store: &Store, ids: &[UserId]) -> Result<Vec<User>> {
 pub async fn me(store: &Store, id: UserId) -> Result<OwnUser> {
     let mut connection = store.pool.acquire().await?;
     let row = queries::load(&mut connection, &[id], store.clock.now()).await?.pop();
+    connection.give_back();
     Ok(row.map(queries::Row::shown_to_self).ok_or(Refusal::NotFound("user"))?)
 }
 
@@ -339,7 +342,9 @@ pub(crate) async fn name(tx: &mut Tx, id: UserId) -> Result<String> {
 /// The database's.
 pub(crate) async fn statuses(store: &Store, ids: &[UserId]) -> Result<Vec<Status>> {
     let mut connection = store.pool.acquire().await?;
-    Ok(queries::status(&mut connection, ids, store.clock.now()).await?)
+    let statuses = queries::status(&mut connection, ids, store.clock.now()).await?;
+    connection.give_back();
+    Ok(statuses)
 }
 
 /// Tells listeners to look where these people stand now.

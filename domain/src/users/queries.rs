@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use sqlx::{PgConnection, PgPool, types::Json};
+use sqlx::{PgConnection, types::Json};
 
 use super::{ConversationType, DisplayMode, Member, OwnUser, PresenceState, ProfileChange, Search, Status, User};
-use crate::{auth::Role, id::UserId, money::Price, sessions::CancellationPolicy, text::Timestamp};
+use crate::{auth::Role, id::UserId, money::Price, pool::Pool, sessions::CancellationPolicy, text::Timestamp};
 
 #[expect(clippy::struct_excessive_bools, reason = "a row has the columns it has")]
 pub(super) struct Row {
@@ -156,7 +156,7 @@ pub(crate) struct Words<'a> {
 
 /// People who match every word, best first. The last may be a beginning.
 pub(super) async fn search_words(
-    pool: &PgPool,
+    pool: &Pool,
     words: &Words<'_>,
     search: &Search<'_>,
     range: Range,
@@ -196,7 +196,7 @@ pub(super) async fn search_words(
 
 /// Everybody, newest first.
 pub(super) async fn search_all(
-    pool: &PgPool,
+    pool: &Pool,
     search: &Search<'_>,
     range: Range,
     now: DateTime<Utc>,

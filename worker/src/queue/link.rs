@@ -5,6 +5,7 @@
 
 use std::{io, time::Duration};
 
+use humanchat_domain::pool::Pool;
 use sqlx::{
     ConnectOptions, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
@@ -23,7 +24,7 @@ pub struct Link {
 
 impl Link {
     /// A link to the pool's database.
-    pub fn new(pool: &PgPool) -> Self {
+    pub fn new(pool: &Pool) -> Self {
         Self { options: options(pool), connection: None }
     }
 
@@ -51,8 +52,8 @@ impl Link {
 
 /// The pool's options, and: the queue's statements are written for its indexes, so that they don't
 /// depend on when the table was last analysed.
-fn options(pool: &PgPool) -> PgConnectOptions {
-    PgConnectOptions::clone(&pool.connect_options()).application_name("humanchat-queue").options([
+fn options(pool: &Pool) -> PgConnectOptions {
+    pool.connect_options().clone().application_name("humanchat-queue").options([
         ("enable_seqscan", "off"),
         ("enable_bitmapscan", "off"),
         ("enable_hashjoin", "off"),
@@ -67,7 +68,7 @@ fn options(pool: &PgPool) -> PgConnectOptions {
 }
 
 /// A pool of one for a listener, which can't do with less.
-pub(crate) fn listening_pool(pool: &PgPool) -> PgPool {
+pub(crate) fn listening_pool(pool: &Pool) -> PgPool {
     PgPoolOptions::new()
         .max_connections(1)
         .max_lifetime(None)

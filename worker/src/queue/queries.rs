@@ -7,9 +7,10 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use humanchat_domain::pool::Pool;
 use humanchat_jobs::Queue;
 use serde_json::value::RawValue;
-use sqlx::{Connection, PgConnection, PgPool, types::Json};
+use sqlx::{Connection, PgConnection, types::Json};
 use uuid::Uuid;
 
 /// What a fetch asks for.
@@ -361,7 +362,7 @@ pub(crate) async fn nudge(conn: &mut PgConnection, channel: &str, queues: &str) 
 }
 
 /// Deletes some jobs that finished before then; parked ones aren't finished. Says how many.
-pub(crate) async fn prune_finished(pool: &PgPool, before: DateTime<Utc>, limit: i64) -> sqlx::Result<u64> {
+pub(crate) async fn prune_finished(pool: &Pool, before: DateTime<Utc>, limit: i64) -> sqlx::Result<u64> {
     let result = sqlx::query!(
         "delete from jobs where id in (
            select id from jobs where state in ('done', 'cancelled') and finished_at < $1

@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use humanchat_domain::nudge::NUDGE_CHANNEL;
+use humanchat_domain::{nudge::NUDGE_CHANNEL, pool::Pool};
 use humanchat_jobs::Queue;
-use sqlx::{PgPool, postgres::PgListener};
+use sqlx::postgres::PgListener;
 use tokio::sync::Notify;
 
 use super::{backoff::Outage, link};
@@ -44,7 +44,7 @@ impl Bells {
 
 /// Rings the bells for every nudge, for as long as it is polled. What was missed while the
 /// connection was away counts as a nudge to all.
-pub async fn listen(pool: &PgPool, bells: Bells) {
+pub async fn listen(pool: &Pool, bells: Bells) {
     let mut outage = Outage::default();
     loop {
         let error = match hear(pool, &bells, &mut outage).await {
@@ -56,7 +56,7 @@ pub async fn listen(pool: &PgPool, bells: Bells) {
     }
 }
 
-async fn hear(pool: &PgPool, bells: &Bells, outage: &mut Outage) -> sqlx::Result<()> {
+async fn hear(pool: &Pool, bells: &Bells, outage: &mut Outage) -> sqlx::Result<()> {
     let mut listener = PgListener::connect_with(&link::listening_pool(pool)).await?;
     listener.listen(NUDGE_CHANNEL).await?;
     outage.over();

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use humanchat_jobs::{NewJob, Queue as Lane};
+use sqlx::Connection;
 
 use crate::{
     harness::{Queue, Run, until},
@@ -158,7 +159,8 @@ async fn so_many_jobs_wait_for_their_acknowledgement_and_no_more() {
     let first = queue.enqueue(&Sleep { millis: 300 }).await;
     queue.records(first, "begin", 1).await;
     // Its acknowledgement hangs at this lock, and all others behind it.
-    let mut tx = queue.pool().begin().await.unwrap();
+    let mut conn = queue.pool().acquire().await.unwrap();
+    let mut tx = conn.begin().await.unwrap();
     sqlx::query("select from jobs where id = $1 for update").bind(first).execute(&mut *tx).await.unwrap();
     let now = queue.store.clock().now();
     let jobs = (0..60).map(|number| NewJob::new(&Record { number }, now).unwrap());

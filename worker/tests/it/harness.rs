@@ -7,13 +7,12 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use humanchat_domain::{Store, clock::Clock, config::Settings, testing::TestDatabase};
+use humanchat_domain::{Store, clock::Clock, config::Settings, pool::Pool, testing::TestDatabase};
 use humanchat_jobs::{Job, NewJob};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use sqlx::PgPool;
 use uuid::Uuid;
 
 const SECRET: &str = "a secret of the tests, 32 bytes or more";
@@ -83,7 +82,7 @@ impl Queue {
         self
     }
 
-    pub(crate) fn pool(&self) -> &PgPool {
+    pub(crate) fn pool(&self) -> &Pool {
         self.store.pool()
     }
 

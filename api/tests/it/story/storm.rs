@@ -67,8 +67,8 @@ async fn ask_on(person: &Person<'_>, stop: &CancellationToken) -> Vec<Duration> 
 async fn watch_connections(stage: &Stage, stop: &CancellationToken) -> usize {
     let mut most = 0;
     while !stop.is_cancelled() {
-        let own = usize::try_from(stage.store.pool().size()).unwrap();
-        most = most.max(connections(&stage.store).await.saturating_sub(own));
+        let own = stage.store.connections();
+        most = most.max(connections(&stage.store).await.saturating_sub(own.idle + own.used));
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     most

@@ -15,7 +15,7 @@ use humanchat_domain::{
     id::MagicLinkId,
 };
 use humanchat_jobs::{Job, auth::SendMagicLink};
-use sqlx::{Connection as _, PgConnection, PgPool};
+use sqlx::{Connection as _, PgConnection, PgPool, postgres::PgPoolOptions};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -146,7 +146,10 @@ const ROWS: &str = "create table if not exists magic_links (
   create index if not exists magic_links_expiry on magic_links (expires_at)";
 
 fn product_pool() -> Result<PgPool> {
-    Ok(Store::open(Settings::from_env()?, Clock::System)?.pool().clone())
+    let settings = Settings::from_env()?;
+    let connections = settings.database_pool;
+    let store = Store::open(settings, Clock::System)?;
+    Ok(PgPoolOptions::new().max_connections(connections).connect_lazy_with(store.pool().connect_options().clone()))
 }
 
 async fn ours(store: &Store, what: What) -> Result<()> {

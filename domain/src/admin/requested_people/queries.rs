@@ -1,11 +1,12 @@
 //! SQL of people who were asked for.
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 
 use super::{RequestedPerson, RequestedPersonStatus};
 use crate::{
     id::{RequestedPersonId, UserId},
+    pool::Pool,
     text::Timestamp,
 };
 
@@ -94,7 +95,7 @@ pub(super) async fn set_status(
     Ok(())
 }
 
-pub(super) async fn names_by(pool: &PgPool, asker: UserId) -> sqlx::Result<Vec<String>> {
+pub(super) async fn names_by(pool: &Pool, asker: UserId) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar!(
         "select name from requested_people p join requested_people_askers a on a.person_id = p.id
          where a.user_id = $1 order by p.id",

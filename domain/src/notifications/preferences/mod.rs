@@ -93,8 +93,9 @@ impl Preferences {
 /// The database's.
 pub async fn preferences(store: &Store, caller: UserId) -> Result<Preferences> {
     let mut connection = store.pool.acquire().await?;
-    let found = queries::find(&mut connection, caller).await?.ok_or(Refusal::NotFound("user"))?;
-    Ok(found.preferences.complete())
+    let found = queries::find(&mut connection, caller).await?;
+    connection.give_back();
+    Ok(found.ok_or(Refusal::NotFound("user"))?.preferences.complete())
 }
 
 /// Replaces what the caller wants by mail.

@@ -2,11 +2,12 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 
 use super::Difference;
 use crate::{
     id::{DifferenceId, PaymentId},
+    pool::Pool,
     text::Timestamp,
 };
 
@@ -46,7 +47,7 @@ pub(super) async fn resolve(conn: &mut PgConnection, object_id: &str, now: DateT
     Ok(())
 }
 
-pub(super) async fn open(pool: &PgPool) -> sqlx::Result<Vec<Difference>> {
+pub(super) async fn open(pool: &Pool) -> sqlx::Result<Vec<Difference>> {
     sqlx::query_as!(
         Difference,
         r#"select id as "id: DifferenceId", payment_id as "payment_id: PaymentId", object_id, kind, details,

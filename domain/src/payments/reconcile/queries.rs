@@ -1,15 +1,18 @@
 //! SQL of reconciliation.
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 
-use crate::id::{PaymentCallId, PaymentId};
+use crate::{
+    id::{PaymentCallId, PaymentId},
+    pool::Pool,
+};
 
-pub(super) async fn events_read(pool: &PgPool) -> sqlx::Result<Option<DateTime<Utc>>> {
+pub(super) async fn events_read(pool: &Pool) -> sqlx::Result<Option<DateTime<Utc>>> {
     sqlx::query_scalar!("select events_read from reconciliation").fetch_optional(pool).await
 }
 
-pub(super) async fn set_events_read(pool: &PgPool, now: DateTime<Utc>) -> sqlx::Result<()> {
+pub(super) async fn set_events_read(pool: &Pool, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query!(
         "insert into reconciliation (events_read) values ($1) on conflict (singleton) do update set events_read = $1",
         now,
@@ -58,6 +61,6 @@ pub(super) async fn forgotten_calls(
     .await
 }
 
-pub(super) async fn status(pool: &PgPool, id: PaymentId) -> sqlx::Result<Option<String>> {
+pub(super) async fn status(pool: &Pool, id: PaymentId) -> sqlx::Result<Option<String>> {
     sqlx::query_scalar!("select status from payments where id = $1", id.0).fetch_optional(pool).await
 }

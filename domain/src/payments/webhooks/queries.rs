@@ -1,9 +1,9 @@
 //! SQL of webhook events.
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 
-use crate::payments::stripe::Notice;
+use crate::{payments::stripe::Notice, pool::Pool};
 
 /// False when it was stored before.
 pub(super) async fn insert(
@@ -30,7 +30,7 @@ pub(super) async fn insert(
 
 /// Settles what was received about an object before it was asked for.
 pub(super) async fn settle(
-    pool: &PgPool,
+    pool: &Pool,
     object_id: &str,
     state: &str,
     asked_at: DateTime<Utc>,
