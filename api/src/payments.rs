@@ -6,7 +6,6 @@ use axum::{
     http::{HeaderName, StatusCode},
 };
 use humanchat_domain::{
-    auth::Role,
     error::Error,
     id::PaymentId,
     payments::{self, Difference, NewDonation, NewRefund, Opened, Payment, Receipt, ServiceAction, ServicePayment},
@@ -24,6 +23,7 @@ use crate::{
         error::ApiError,
         layers::RequestId,
         params::PathId,
+        staff::Staff,
     },
 };
 
@@ -164,10 +164,7 @@ async fn receipt(
 /// Where our books and the payment provider's differ, for staff.
 #[utoipa::path(get, operation_id = "payment_differences", path = "/api/admin/payments/differences", tag = "Payments",
     responses((status = 200, body = DifferencesBody), (status = 403, description = "`forbidden`: staff only")))]
-async fn differences(State(app): State<App>, caller: Caller) -> Result<Json<DifferencesBody>, ApiError> {
-    if caller.role == Role::User {
-        return Err(ApiError::forbidden("this is for staff"));
-    }
+async fn differences(State(app): State<App>, _: Staff) -> Result<Json<DifferencesBody>, ApiError> {
     Ok(Json(DifferencesBody { differences: payments::open_differences(&app.store).await? }))
 }
 

@@ -88,6 +88,7 @@ pub enum InviteEvent {
 /// Something that happened. Serialises to `{"type": …, "payload": …}`.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "type", content = "payload")]
+#[expect(clippy::large_enum_variant, reason = "a few at a time, and none for long")]
 pub enum Event {
     /// A message was stored.
     #[serde(rename = "message.created")]

@@ -222,8 +222,10 @@ pub async fn book(
     let id = SessionId::new();
     sqlx::query(
         "insert into sessions (id, host_user_id, guest_user_id, conversation_id, type, status, start_time, end_time,
-                               duration_minutes, currency, payment_mode, created_at, updated_at)
-         values ($1, $2, $3, $4, 'scheduled', 'pending', $5, $5 + interval '30 minutes', 30, 'usd', 'free', $6, $6)",
+                               duration_minutes, booked_minutes, currency, payment_mode, cancellation_policy, confirmed_at,
+                               created_at, updated_at)
+         values ($1, $2, $3, $4, 'scheduled', 'pending', $5, $5 + interval '30 minutes', 30, 30, 'usd', 'free',
+                 '{\"full_refund_hours\": 24, \"half_refund_hours\": 1}', $6, $6, $6)",
     )
     .bind(id)
     .bind(host)

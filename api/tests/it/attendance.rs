@@ -6,7 +6,7 @@ use humanchat_domain::{sessions, testing};
 use serde_json::{Value, json};
 
 use crate::{
-    booking::{TEN, to_stay},
+    booking::{TEN, staying},
     scene::{eventually, id, text},
     support::{Api, Person, api},
 };
@@ -22,7 +22,7 @@ pub async fn settled(api: &Api, people: i64) {
 
 /// A session of an hour for sixty dollars that goes on; both are there by socket.
 async fn talking(api: &Api) -> ([Person<'_>; 2], Value) {
-    let [guest, host, _] = to_stay(api).await;
+    let [guest, host, _] = staying(api).await;
     host.keeps_open().await;
     host.change(json!({"conversationType": "paid", "instantRatePerMinute": 1})).await;
     let body = json!({"hostUserId": host.id, "startTime": TEN, "durationMinutes": 60, "price": 60});
@@ -69,7 +69,7 @@ async fn who_never_came_is_not_paid_for() {
     let host_socket = host.socket("/ws").await;
     settled(&api, 1).await;
     host.moves(&session, "in_progress").await.ok(200);
-    api.advance(Duration::from_mins(60));
+    api.advance(Duration::from_hours(1));
     host.moves(&session, "complete").await.ok(200);
     assert_eq!(outcome(&api, &session).await, (0, 0));
     drop(host_socket);

@@ -71,13 +71,13 @@ impl Api {
 }
 
 /// Three people who stay for days.
-pub async fn to_stay(api: &Api) -> [Person<'_>; 3] {
-    three(api).await.map(Person::to_stay)
+pub async fn staying(api: &Api) -> [Person<'_>; 3] {
+    three(api).await.map(Person::staying)
 }
 
 /// A guest, a host who is there all day for two dollars a minute, and a third.
 async fn paid(api: &Api) -> [Person<'_>; 3] {
-    let people = to_stay(api).await;
+    let people = staying(api).await;
     people[1].keeps_open().await;
     let rates = json!({"conversationType": "paid", "instantRatePerMinute": 2, "scheduledRates": {"30": 50}});
     people[1].change(rates).await;
@@ -87,7 +87,7 @@ async fn paid(api: &Api) -> [Person<'_>; 3] {
 #[tokio::test]
 async fn a_free_slot_is_agreed_at_once() {
     let api = api().await;
-    let [guest, host, third] = to_stay(&api).await;
+    let [guest, host, third] = staying(&api).await;
     host.keeps_open().await;
     let session = guest.booked(&host, TEN).await;
     let conversation = guest.get("/api/conversations").await.ok(200)["conversations"][0].clone();
@@ -124,7 +124,7 @@ async fn a_free_slot_is_agreed_at_once() {
 #[tokio::test]
 async fn only_what_the_host_offers_can_be_booked() {
     let api = api().await;
-    let [guest, host, third] = to_stay(&api).await;
+    let [guest, host, third] = staying(&api).await;
     guest.book(&host, TEN, json!(0)).await.refused(409, "slot_unavailable");
     host.offers(json!({
         "timezone": "UTC", "weekly": [{"weekday": 2, "start": "09:00", "end": "12:00"}], "slotMinutes": 30,
@@ -288,7 +288,7 @@ async fn nobody_holds_many_slots_without_paying() {
 #[tokio::test]
 async fn a_guest_is_in_one_place_at_a_time() {
     let api = api().await;
-    let [guest, host, third] = to_stay(&api).await;
+    let [guest, host, third] = staying(&api).await;
     for person in [&guest, &host, &third] {
         person.keeps_open().await;
     }
@@ -299,7 +299,7 @@ async fn a_guest_is_in_one_place_at_a_time() {
     third.book(&guest, TEN, json!(0)).await.refused(409, "slot_unavailable");
     guest.booked(&third, "2026-11-17T10:30:00Z").await;
     // What goes on now and what was agreed are one timeline.
-    api.advance(Duration::from_secs(22 * 3600 - 600));
+    api.advance(Duration::from_mins(22 * 60 - 10));
     let invite = third.invite(&host).await;
     host.answer(&invite, "accept").await.ok(200);
     api.advance(Duration::from_mins(5));
@@ -310,7 +310,7 @@ async fn a_guest_is_in_one_place_at_a_time() {
 #[tokio::test]
 async fn hosts_by_request_are_booked_once_they_said_yes() {
     let api = api().await;
-    let [guest, host, third] = to_stay(&api).await;
+    let [guest, host, third] = staying(&api).await;
     host.keeps_open().await;
     host.appear().await;
     for flags in [
@@ -333,7 +333,7 @@ async fn hosts_by_request_are_booked_once_they_said_yes() {
 #[tokio::test]
 async fn a_repeated_booking_is_one() {
     let api = api().await;
-    let [guest, host, _] = to_stay(&api).await;
+    let [guest, host, _] = staying(&api).await;
     host.keeps_open().await;
     let body = json!({"hostUserId": host.id, "startTime": TEN, "durationMinutes": 30, "price": 0});
     let first = guest.post_once("/api/sessions", "k", body.clone()).await;

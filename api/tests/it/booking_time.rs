@@ -6,7 +6,7 @@ use humanchat_domain::{event::Channel, mail, testing};
 use serde_json::{Value, json};
 
 use crate::{
-    booking::{TEN, to_stay},
+    booking::{TEN, staying},
     scene::{id, strings, text},
     support::{Api, Person, api},
 };
@@ -14,10 +14,14 @@ use crate::{
 const HOUR: Duration = Duration::from_hours(1);
 const MINUTE: Duration = Duration::from_mins(1);
 
+fn just_before(time: Duration) -> Duration {
+    time.saturating_sub(Duration::from_millis(1))
+}
+
 /// A guest, a host who is there all day, and a third, with a free booking for tomorrow at ten, which
 /// is in 22 hours.
 async fn booked(api: &Api) -> ([Person<'_>; 3], Value) {
-    let people = to_stay(api).await;
+    let people = staying(api).await;
     people[1].keeps_open().await;
     let session = people[0].booked(&people[1], TEN).await;
     (people, session)
@@ -25,7 +29,7 @@ async fn booked(api: &Api) -> ([Person<'_>; 3], Value) {
 
 /// The same for fifty dollars, paid.
 async fn paid<'a>(api: &'a Api, start: &str) -> ([Person<'a>; 3], Value) {
-    let people = to_stay(api).await;
+    let people = staying(api).await;
     people[1].keeps_open().await;
     people[1].change(json!({"conversationType": "paid", "scheduledRates": {"30": 50}})).await;
     let session = people[0].book(&people[1], start, json!(50)).await.ok(201)["session"].clone();
@@ -112,13 +116,13 @@ async fn nothing_leaves_its_end() {
 #[tokio::test]
 async fn both_are_reminded_three_times_and_then_it_is_missed() {
     let api = api().await;
-    let [guest, host, third] = to_stay(&api).await;
+    let [guest, host, third] = staying(&api).await;
     host.keeps_open().await;
     let session = guest.booked(&host, "2026-11-18T10:00:00Z").await;
     let mut socket = guest.socket("/ws").await;
     socket.subscribe(&format!("sessions:{}", guest.id)).await;
     for (pause, minutes) in [(22 * HOUR, 24 * 60), (23 * HOUR, 60), (50 * MINUTE, 10)] {
-        api.advance(pause - Duration::from_millis(1));
+        api.advance(just_before(pause));
         assert_eq!(api.work_but_mail().await, Vec::<&str>::new());
         api.advance(Duration::from_millis(1));
         assert_eq!(api.work_but_mail().await, ["remind_of_session"]);
@@ -195,8 +199,8 @@ async fn calling_off_costs_what_the_policy_says() {
     for (pause, by, owed) in [
         (Duration::ZERO, "guest", 0),
         (23 * HOUR, "guest", 2500),
-        (46 * HOUR - Duration::from_millis(1), "guest", 5000),
-        (46 * HOUR - Duration::from_millis(1), "host", 0),
+        (just_before(46 * HOUR), "guest", 5000),
+        (just_before(46 * HOUR), "host", 0),
         (45 * HOUR, "guest", 2500),
     ] {
         let api = api().await;
@@ -228,7 +232,7 @@ async fn a_guest_cannot_move_away_from_what_calling_off_costs() {
 #[tokio::test]
 async fn an_unpaid_booking_costs_nothing_to_call_off() {
     let api = api().await;
-    let [guest, host, _] = to_stay(&api).await;
+    let [guest, host, _] = staying(&api).await;
     host.keeps_open().await;
     host.change(json!({"conversationType": "paid", "instantRatePerMinute": 1})).await;
     let session = guest.book(&host, "2026-11-16T12:30:00Z", json!(30)).await.ok(201)["session"].clone();
@@ -255,7 +259,7 @@ async fn a_missed_start_is_settled_by_who_came() {
         if guest_came {
             guest.say(&text(&session["conversation_id"]), "Are you there?").await.ok(201);
         }
-        api.advance(15 * MINUTE - Duration::from_millis(1));
+        api.advance(just_before(15 * MINUTE));
         api.work().await;
         assert_eq!(guest.session(&session).await["status"], "pending");
         api.advance(Duration::from_millis(1));
@@ -286,7 +290,7 @@ async fn a_forgotten_session_ends_when_one_has_left() {
     assert_eq!(guest.session(&session).await["status"], "in_progress");
     drop(there);
     crate::attendance::settled(&api, 1).await;
-    api.advance(10 * MINUTE - Duration::from_millis(1));
+    api.advance(just_before(10 * MINUTE));
     drain_snoozed(&api).await;
     assert_eq!(guest.session(&session).await["status"], "in_progress");
     api.advance(6 * MINUTE);
@@ -302,7 +306,7 @@ async fn a_forgotten_session_ends_when_one_has_left() {
 #[tokio::test]
 async fn a_forgotten_instant_session_ends_too() {
     let api = api().await;
-    let [guest, host, _] = to_stay(&api).await;
+    let [guest, host, _] = staying(&api).await;
     let invite = guest.invite(&host).await;
     let session = host.answer(&invite, "accept").await.ok(200)["session"].clone();
     api.advance(40 * MINUTE);
@@ -333,7 +337,7 @@ async fn mails(api: &Api, person: &Person<'_>) -> Vec<(String, String, String)> 
 #[tokio::test]
 async fn both_get_it_by_mail_in_their_own_time() {
     let api = api().await;
-    let [guest, host, _] = to_stay(&api).await;
+    let [guest, host, _] = staying(&api).await;
     host.keeps_open().await;
     host.change(json!({"name": "Hana", "timezone": "Asia/Tokyo"})).await;
     guest.change(json!({"name": "Gil", "timezone": "America/New_York"})).await;

@@ -175,7 +175,7 @@ impl<'a> Person<'a> {
 
     /// The same person, whose token outlasts the days a test lets pass.
     #[must_use]
-    pub fn to_stay(self) -> Self {
+    pub fn staying(self) -> Self {
         let token = lasting_token(&self.api.store, &self.token);
         Self { token, ..self }
     }

@@ -94,10 +94,9 @@ pub(crate) async fn record(
 pub async fn list(store: &Store, caller: UserId, query: &AuditQuery, window: Window<'_>) -> Result<Page<AuditEntry>> {
     let scope = Scope { user_id: caller, route: "admin/audit", filter: query };
     let before: Option<AuditEntryId> = window.cursor.map(|cursor| store.unseal(&scope, cursor)).transpose()?;
-    let actor = match query.actor.as_deref().map(str::parse).transpose() {
-        Ok(actor) => actor,
+    let Ok(actor) = query.actor.as_deref().map(str::parse).transpose() else {
         // Nobody has such an id, so nobody with it has done anything.
-        Err(_) => return Ok(Page { items: Vec::new(), next: None }),
+        return Ok(Page { items: Vec::new(), next: None });
     };
     let walk = queries::Walk { query, actor, before, limit: i64::from(window.limit) + 1 };
     let mut snapshot = store.snapshot().await?;

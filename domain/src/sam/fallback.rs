@@ -79,11 +79,13 @@ fn is_empty(word: &str) -> bool {
 /// The capitalised words after one that leads to a person.
 fn name(raw: &[&str]) -> Option<String> {
     let leads = ["to", "with", "meet", "find", "reach", "contact", "call", "is", "know"];
-    let after = raw.iter().position(|word| leads.contains(&word.to_lowercase().as_str()))? + 1;
-    let words = raw[after..].iter().map(|word| word.trim_matches(|c: char| !c.is_alphanumeric()));
     let is_name = |word: &&str| word.starts_with(char::is_uppercase) && *word != "I" && !is_empty(&word.to_lowercase());
-    let words: Vec<_> = words.take_while(is_name).take(4).collect();
-    (!words.is_empty()).then(|| words.join(" "))
+    let behind = |at: usize| {
+        let words = raw[at + 1..].iter().map(|word| word.trim_matches(|c: char| !c.is_alphanumeric()));
+        words.take_while(is_name).take(4).collect::<Vec<_>>().join(" ")
+    };
+    let leads = (0..raw.len()).filter(|at| leads.contains(&raw[*at].to_lowercase().as_str()));
+    leads.map(behind).find(|name| !name.is_empty())
 }
 
 /// The number after a word that sets a bound.

@@ -207,8 +207,8 @@ async fn perform(tx: &mut Tx, caller: UserId, deed: &Deed) -> Result<Value> {
                 conversation_id: None,
             };
             let booked = sessions::book(tx, caller, &valid(booking)?).await;
-            let session = booked.map_err(|error| as_staleness(error, *start_time, *price, currency))?;
-            Ok(json!({"session": session}))
+            let booked = booked.map_err(|error| as_staleness(error, *start_time, *price, currency))?;
+            Ok(serde_json::to_value(booked)?)
         }
     }
 }

@@ -44,7 +44,7 @@ async fn requests_to_managed_members_and_missing_people_are_walked_through_toget
     let walked = admin.walk("/api/admin/requests?limit=1", "requests", async |_| {}).await;
     assert_eq!(strings(&json!(walked), "id"), requests);
     let walked = admin.walk("/api/admin/requests?limit=1", "requestedPeople", async |_| {}).await;
-    assert_eq!(strings(&json!(walked), "id"), [jane.clone()]);
+    assert_eq!(strings(&json!(walked), "id"), std::slice::from_ref(&jane));
     assert_eq!(
         admin.get("/api/admin/metrics").await.ok(200)["requests"],
         json!({"pending": 6, "requestedPeoplePending": 1})

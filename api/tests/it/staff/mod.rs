@@ -68,6 +68,7 @@ fn row(name: &str, member: &Person<'_>) -> (String, Option<Value>, [u16; 2]) {
             let body = json!({"title": "Hello", "body": "Everybody.", "startsAt": "2100-01-01T09:00:00Z"});
             ("/api/admin/announcements".to_owned(), Some(body), [202, 202])
         }
+        "get /api/admin/payments/differences" => ("/api/admin/payments/differences".to_owned(), None, [200, 200]),
         "get /api/admin/sessions" => ("/api/admin/sessions?status=pending".to_owned(), None, [200, 200]),
         "get /api/admin/jobs" => ("/api/admin/jobs".to_owned(), None, [200, 200]),
         "get /api/admin/jobs/{id}" => (job.to_owned(), None, [404, 404]),
@@ -173,7 +174,7 @@ async fn numbers_are_of_what_is_there() {
     );
     let default = &metrics["jobs"]["default"];
     assert_eq!((&default["waiting"], &default["parked"]), (&json!(0), &json!(0)));
-    api.advance(Duration::from_secs(60));
+    api.advance(Duration::from_mins(1));
     let metrics = admin.get("/api/admin/metrics").await.ok(200);
     assert_eq!(metrics["totals"]["online"], 0);
     assert_eq!(metrics["jobs"]["default"]["waiting"], 2, "two presences have run out: {}", metrics["jobs"]);

@@ -34,9 +34,10 @@ language plpgsql as $$
 begin
   perform create_event_partitions((now() at time zone 'UTC')::date - 8, (now() at time zone 'UTC')::date - 1);
 
-  insert into users (id, name, email, email_verified, password_hash, created_at, updated_at)
+  -- They are all here: what is measured is a message, not the notification of somebody who is away.
+  insert into users (id, name, email, email_verified, password_hash, present_until, created_at, updated_at)
   select bench.user_id(n), 'Person ' || n, 'person-' || n || '@bench.test', true,
-         (select password_hash from users where email = password_of),
+         (select password_hash from users where email = password_of), now() + interval '1 day',
          now() - interval '100 days', now() - interval '100 days'
   from generate_series(1, people) as n;
 

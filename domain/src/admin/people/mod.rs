@@ -182,12 +182,11 @@ fn not_staff() -> Refusal {
 
 fn may_decide(actor: Standing, before: Standing, after: Standing, change: &MemberChange) -> Result<(), Refusal> {
     match actor.role {
-        Role::Admin => Ok(()),
         Role::Manager if before.role != Role::User => Err(Refusal::Forbidden("only admins decide about staff")),
         Role::Manager if change.role.is_some() && after.role != before.role => {
             Err(Refusal::Forbidden("only admins change roles"))
         }
-        Role::Manager => Ok(()),
+        Role::Admin | Role::Manager => Ok(()),
         Role::User => Err(Refusal::Forbidden("only staff may do this")),
     }
 }

@@ -13,7 +13,7 @@ with numbered as (
   set message_count = message_count + 1, last_activity = greatest(last_activity, :now),
       active_in = pg_current_xact_id()
   where id = :conversation and exists (select from conversation_participants p where p.conversation_id = :conversation and p.user_id = :caller)
-  returning message_count, last_activity
+  returning message_count, last_activity, type
 ), stored as (
   insert into messages (conversation_id, seq, sender_id, origin, type, content, attachments, actions,
                         client_message_id, created_at)
@@ -21,7 +21,15 @@ with numbered as (
   on conflict (conversation_id, sender_id, client_message_id) where client_message_id is not null do nothing
   returning seq, created_at
 )
-select s.seq as "seq?", s.created_at as "created_at?" from numbered left join stored s on true;
+select s.seq as "seq?", s.created_at as "created_at?", away.user_id as "away_id?: UserId",
+       away.read_through as "read_through?", away.sender_name as "sender_name?",
+       n.type as "kind!: ConversationKind"
+from numbered n left join stored s on true
+left join (select p.user_id, p.read_through, u.presence_state, u.present_until,
+                  (select name from users where id = :caller) as sender_name
+           from conversation_participants p join users u on u.id = p.user_id
+           where p.conversation_id = :conversation and p.user_id <> :caller) away
+  on s.seq = 1 or not user_is_online(away.presence_state, away.present_until, away.user_id, :now);
 with input as (
   select channel, type, payload, ord
   from unnest(:channels::text[], :types::text[], :payloads::jsonb[]) with ordinality as t(channel, type, payload, ord)
