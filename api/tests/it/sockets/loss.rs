@@ -247,11 +247,13 @@ impl World {
 
     /// Waits until each client shows what it would fetch, no longer than the contract allows.
     async fn settle(&mut self) {
-        let began = Instant::now();
+        let mut began = Instant::now();
         for person in 0..3 {
             loop {
                 if !self.clients[person].listen().await {
                     self.reopen(person, 0).await;
+                    // That somebody is back is news to the others from now on.
+                    began = Instant::now();
                     continue;
                 }
                 let sessions: Vec<_> = self.sessions_of(person);
