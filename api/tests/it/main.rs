@@ -10,6 +10,7 @@ mod availability;
 mod bodies;
 mod booking;
 mod booking_herd;
+mod booking_races;
 mod booking_time;
 mod browsers;
 mod connect;
