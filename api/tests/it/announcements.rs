@@ -61,7 +61,7 @@ async fn batch(store: &Store, announcement: &Announcement) -> Left {
 async fn an_announcement_is_shown_until_it_is_dismissed_or_ends() {
     let api = api().await;
     let people = api.arrive(&["ada", "ben"]).await;
-    let [ada, ben] = &people[..] else { unreachable!() };
+    let [ada, ben] = &people[..] else { panic!("two people") };
     let body = json!({"title": "Maintenance", "body": "Tonight.", "endsAt": "2026-11-16T12:10:00Z", "email": true});
     let announcement = announce(&api.store, id(&ada.id), body).await;
     assert_eq!(newest(&api.store).await.status, AnnouncementStatus::Scheduled);
@@ -96,7 +96,7 @@ async fn an_announcement_is_shown_until_it_is_dismissed_or_ends() {
 async fn the_audience_gets_it_when_its_time_comes_and_nobody_else() {
     let api = api().await;
     let people = api.arrive(&["admin", "manager", "host", "charity", "guest", "suspended"]).await;
-    let [admin, manager, host, charity, guest, suspended] = &people[..] else { unreachable!() };
+    let [admin, manager, host, charity, guest, suspended] = &people[..] else { panic!("six people") };
     for (person, role) in [(admin, Role::Admin), (manager, Role::Manager)] {
         let mut tx = api.store.begin(None).await.unwrap();
         users::set_role(&mut tx, id(&person.id), role).await.unwrap();

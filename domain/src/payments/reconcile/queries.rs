@@ -22,8 +22,8 @@ pub(super) async fn set_events_read(pool: &Pool, now: DateTime<Utc>) -> sqlx::Re
     Ok(())
 }
 
-/// The provider's ids of payments that are open and were not asked for since; marks them as asked
-/// for now.
+/// The provider's ids of payments that are open and were not asked for since; notes that they are asked
+/// for at `now`.
 pub(super) async fn unsettled(
     conn: &mut PgConnection,
     before: DateTime<Utc>,
