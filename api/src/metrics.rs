@@ -8,7 +8,7 @@ use axum::{
     http::{Method, StatusCode, header::CONTENT_TYPE},
     response::IntoResponse,
 };
-use humanchat_domain::{Store, queue};
+use humanchat_domain::{Store, payments, queue};
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -24,6 +24,7 @@ const DATABASE_UP: &str = "humanchat_database_up";
 const BUS_UP: &str = "humanchat_bus_up";
 const JOBS: &str = "humanchat_jobs";
 const OLDEST: &str = "humanchat_jobs_oldest_seconds";
+const HOLDS: &str = "humanchat_payment_holds_expiring";
 
 /// Upper bounds of the classes that durations are counted in, in seconds.
 const CLASSES: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
@@ -54,6 +55,7 @@ pub(crate) fn recorder() -> anyhow::Result<PrometheusHandle> {
     describe_gauge!(BUS_UP, "Whether Redis is connected; 1 where none is configured");
     describe_gauge!(JOBS, "Jobs by queue and state (waiting, scheduled, running, parked), the same in every process");
     describe_gauge!(OLDEST, "How long the job of a queue that is due the longest has waited");
+    describe_gauge!(HOLDS, "Cards held for payments that end within a day, the same in every process");
     tokio::spawn({
         let handle = handle.clone();
         async move {
@@ -96,12 +98,12 @@ async fn metrics(State(app): State<App>) -> impl IntoResponse {
     gauge!(CONNECTIONS, "state" => "idle").set(count(connections.idle));
     gauge!(CONNECTIONS, "state" => "used").set(count(connections.used));
     gauge!(BUS_UP).set(f64::from(store.bus().is_connected()));
-    gauge!(DATABASE_UP).set(f64::from(measure_queues(store).await));
+    gauge!(DATABASE_UP).set(f64::from(measure_stored(store).await));
     ([(CONTENT_TYPE, MEDIA_TYPE)], app.recorder.render())
 }
 
-/// Reads what stands in the queues; false when Postgres doesn't say.
-async fn measure_queues(store: &Store) -> bool {
+/// Reads what stands in the queues and which holds end; false when Postgres doesn't say.
+async fn measure_stored(store: &Store) -> bool {
     let Ok(backlogs) = queue::backlogs(store).await else { return false };
     for backlog in backlogs {
         let states = [
@@ -115,6 +117,8 @@ async fn measure_queues(store: &Store) -> bool {
         }
         gauge!(OLDEST, "queue" => backlog.queue).set(backlog.oldest_seconds);
     }
+    let Ok(holds) = payments::holds_expiring(store).await else { return false };
+    gauge!(HOLDS).set(count(holds));
     true
 }
 

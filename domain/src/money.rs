@@ -68,6 +68,19 @@ pub fn is_supported(currency: &str) -> bool {
     digits(currency).is_some()
 }
 
+/// An amount in minor units as people read it: `12.50 USD`.
+pub(crate) fn amount_text(amount_minor: i64, currency: &str) -> String {
+    let digits = digits(currency).unwrap_or(2);
+    let unit = 10_i64.pow(digits);
+    let (major, minor) = (amount_minor / unit, amount_minor % unit);
+    let code = currency.to_uppercase();
+    if digits == 0 {
+        format!("{major} {code}")
+    } else {
+        format!("{major}.{minor:0width$} {code}", width = digits as usize)
+    }
+}
+
 impl Price {
     /// Minor units as a price.
     #[expect(clippy::cast_precision_loss, reason = "amounts are below 2^53")]
@@ -104,6 +117,18 @@ impl Price {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn amounts_are_read_in_major_units() {
+        for (amount, currency, shown) in [
+            (3000, "usd", "30.00 USD"),
+            (5, "eur", "0.05 EUR"),
+            (1250, "gbp", "12.50 GBP"),
+            (500, "jpy", "500 JPY"),
+        ] {
+            assert_eq!(amount_text(amount, currency), shown);
+        }
+    }
 
     #[test]
     fn prices_become_minor_units_and_back() {

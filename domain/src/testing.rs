@@ -443,3 +443,17 @@ pub async fn refusal_of(store: &Store, statement: &str) -> String {
     let refused = sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(store.pool()).await;
     refused.expect_err("the statement is refused").to_string()
 }
+
+/// Has a payment's hold end at another time than the provider's, as a bank may say.
+///
+/// # Panics
+/// When the database fails.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub async fn set_capture_before(store: &Store, payment: PaymentId, at: DateTime<Utc>) {
+    sqlx::query("update payments set capture_before = $2 where id = $1")
+        .bind(payment.0)
+        .bind(at)
+        .execute(store.pool())
+        .await
+        .expect("a hold can be shortened");
+}

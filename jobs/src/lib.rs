@@ -189,11 +189,13 @@ mod tests {
     use super::*;
     use crate::{
         auth::SendMagicLink,
-        id::{AnnouncementId, InviteId, MagicLinkId, NotificationId, PaymentCallId, RunId, SessionId, UserId},
+        id::{
+            AnnouncementId, InviteId, MagicLinkId, NotificationId, PaymentCallId, PaymentId, RunId, SessionId, UserId,
+        },
         invites::ExpireInvite,
         maintenance::{PruneCredentials, PruneJobs, PrunePresences, RotateEvents, SweepPresence},
         notifications::{FanOutAnnouncement, MailDigest, MailNotification, PlanDigests},
-        payments::{MakePaymentCall, ReconcilePayments, SyncPayment},
+        payments::{AuthorizePayment, MakePaymentCall, ReconcilePayments, SyncPayment, WatchHolds},
         sam::RunSam,
         sessions::{EndForgottenSession, EndUnstartedSession, ReleaseHold, RemindOfSession},
         users::{EndPresence, EraseUser},
@@ -238,6 +240,12 @@ mod tests {
             &json!({"call_id": "call_01jd68t6hbfgyrwktgc5s87555"}),
         );
         golden(&SyncPayment { object_id: "pi_3Q".to_owned() }, "sync_payment", &json!({"object_id": "pi_3Q"}));
+        golden(
+            &AuthorizePayment { payment_id: PaymentId(ID) },
+            "authorize_payment",
+            &json!({"payment_id": "pay_01jd68t6hbfgyrwktgc5s87555"}),
+        );
+        golden(&WatchHolds {}, "watch_holds", &json!({}));
         golden(&ReconcilePayments {}, "reconcile_payments", &json!({}));
         let session = "sess_01jd68t6hbfgyrwktgc5s87555";
         let session_id = SessionId(ID);

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Job, OnDuplicate, Queue, id::PaymentCallId};
+use crate::{
+    Job, OnDuplicate, Queue,
+    id::{PaymentCallId, PaymentId},
+};
 
 /// Makes a call to the provider, or finds out what became of it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -24,7 +27,7 @@ impl Job for MakePaymentCall {
 /// Asks the provider how something stands, and moves our books there.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct SyncPayment {
-    /// The provider's id of a payment intent (`pi_`) or a checkout (`cs_`).
+    /// The provider's id of a payment intent (`pi_`), a setup intent (`seti_`) or a checkout (`cs_`).
     pub object_id: String,
 }
 
@@ -36,6 +39,39 @@ impl Job for SyncPayment {
 
     fn dedupe_key(&self) -> Option<String> {
         Some(self.object_id.clone())
+    }
+}
+
+/// Authorises a card that was saved for a session, once that is near.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct AuthorizePayment {
+    /// The payment.
+    pub payment_id: PaymentId,
+}
+
+impl Job for AuthorizePayment {
+    const NAME: &'static str = "authorize_payment";
+    const QUEUE: Queue = Queue::Payments;
+    const ON_DUPLICATE: OnDuplicate = OnDuplicate::ReplaceDueTime;
+
+    fn dedupe_key(&self) -> Option<String> {
+        Some(self.payment_id.to_string())
+    }
+}
+
+/// Looks after holds that are about to end.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct WatchHolds {}
+
+impl Job for WatchHolds {
+    const NAME: &'static str = "watch_holds";
+    const QUEUE: Queue = Queue::Payments;
+    /// The next tick does it again.
+    const MAX_ATTEMPTS: i16 = 3;
+    const GLOBAL_CONCURRENCY: Option<u32> = Some(1);
+
+    fn dedupe_key(&self) -> Option<String> {
+        Some("any".to_owned())
     }
 }
 

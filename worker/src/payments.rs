@@ -1,9 +1,12 @@
 //! Handlers that speak with the payment provider.
 
 use humanchat_domain::payments;
-use humanchat_jobs::payments::{MakePaymentCall, ReconcilePayments, SyncPayment};
+use humanchat_jobs::payments::{AuthorizePayment, MakePaymentCall, ReconcilePayments, SyncPayment, WatchHolds};
 
-use crate::job::{Context, JobResult};
+use crate::{
+    job::{Context, JobResult},
+    sessions::end_or_come_again,
+};
 
 pub(crate) async fn make_payment_call(job: MakePaymentCall, ctx: Context) -> JobResult {
     Ok(payments::make_call(ctx.store(), ctx.request_id().map(ToOwned::to_owned), job.call_id).await?)
@@ -11,6 +14,16 @@ pub(crate) async fn make_payment_call(job: MakePaymentCall, ctx: Context) -> Job
 
 pub(crate) async fn sync_payment(job: SyncPayment, ctx: Context) -> JobResult {
     Ok(payments::sync(ctx.store(), ctx.request_id().map(ToOwned::to_owned), &job.object_id).await?)
+}
+
+pub(crate) async fn authorize_payment(job: AuthorizePayment, ctx: Context) -> JobResult {
+    let mut tx = ctx.begin().await?;
+    let due = payments::authorize(&mut tx, job.payment_id).await?;
+    end_or_come_again(tx, due).await
+}
+
+pub(crate) async fn watch_holds(_: WatchHolds, ctx: Context) -> JobResult {
+    Ok(payments::watch_holds(ctx.store()).await?)
 }
 
 /// Where there is no provider there is nothing to compare with.

@@ -90,6 +90,8 @@ impl Registry {
         registry.add(maintenance::prune_credentials);
         registry.add(payments::make_payment_call);
         registry.add(payments::sync_payment);
+        registry.add(payments::authorize_payment);
+        registry.add(payments::watch_holds);
         registry.add(payments::reconcile_payments);
         registry
     }

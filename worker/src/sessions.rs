@@ -31,7 +31,7 @@ pub(crate) async fn end_forgotten_session(job: EndForgottenSession, ctx: Context
 }
 
 /// Commits; where it was too early, the job runs again when it is due.
-async fn end_or_come_again(tx: Tx, due: Option<DateTime<Utc>>) -> JobResult {
+pub(crate) async fn end_or_come_again(tx: Tx, due: Option<DateTime<Utc>>) -> JobResult {
     let now = tx.now();
     tx.commit().await?;
     due.map_or(Ok(()), |due| Err(JobError::Snooze((due - now).to_std().unwrap_or_default())))

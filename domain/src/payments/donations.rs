@@ -65,6 +65,8 @@ pub async fn donate(tx: &mut Tx, caller: UserId, new: &NewDonation) -> Result<Pa
         currency,
         fee_percent: 0,
         message: new.message.as_deref(),
+        authorize_at: None,
+        method_id: None,
     };
     queries::insert(tx.conn(), &row, now).await?;
     // The request makes the call itself. The job is for when it can't.

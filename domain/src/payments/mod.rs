@@ -8,24 +8,32 @@ mod amounts;
 mod calls;
 mod differences;
 mod donations;
+mod holds;
 mod ledger;
+mod notices;
 mod observe;
+mod parties;
 mod queries;
 mod receipts;
 mod reconcile;
 mod refunds;
+mod saved_cards;
 mod service;
 mod stripe;
 mod webhooks;
 
+use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use differences::{Difference, open as open_differences};
 pub use donations::{NewDonation, donate};
+pub(crate) use holds::session_moved;
+pub use holds::{holds_expiring, watch_holds};
 pub use receipts::{Receipt, ReceiptLine, Talk, receipt};
 pub use reconcile::reconcile;
 pub use refunds::{NewRefund, refund};
+pub use saved_cards::authorize;
 pub(crate) use service::begin;
 pub use service::{ServiceAction, ServicePayment, cancel, capture, open};
 pub(crate) use stripe::Stripe;
@@ -97,6 +105,10 @@ pub struct Payment {
     /// Until when what is held can be taken.
     #[schema(required)]
     pub capture_before: Option<Timestamp>,
+    /// When a saved card is authorised by itself; null where the payer authorises a card by hand. A session
+    /// that is more than two days away is paid for so: its `clientSecret` begins with `seti_`, and saves a card.
+    #[schema(required)]
+    pub authorize_at: Option<Timestamp>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -107,6 +119,20 @@ pub struct Payment {
     intent_id: Option<String>,
     #[serde(skip)]
     checkout_id: Option<String>,
+    #[serde(skip)]
+    setup_id: Option<String>,
+    #[serde(skip)]
+    method_id: Option<String>,
+    #[serde(skip)]
+    lapsed: bool,
+}
+
+impl Payment {
+    /// Whether another look shows the same: no money moved in between.
+    fn stands_as(&self, other: &Self) -> bool {
+        let standing = |payment: &Self| (payment.status, payment.amount_captured, payment.amount_refunded);
+        standing(self) == standing(other)
+    }
 }
 
 /// A payment that can be paid, and how.
@@ -115,7 +141,9 @@ pub struct Payment {
 pub struct Opened {
     /// As it is now.
     pub payment: Payment,
-    /// What the payer's browser confirms a session's payment with, at Stripe. Shown here and nowhere else.
+    /// What the payer's browser confirms a session's payment with, at Stripe: one that begins with `pi_` authorises a
+    /// card now, one with `seti_` saves it, to be authorised at the payment's `authorize_at`. Shown here and nowhere
+    /// else.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_secret: Option<String>,
     /// Where a donation is paid. Absent once it is over.
@@ -176,11 +204,11 @@ pub async fn present(store: &Store, request_id: Option<String>, id: PaymentId) -
         None => look_up(store, &payment).await?,
     };
     let (client_secret, checkout_url) = match seen {
-        Seen::Intent(intent) => {
-            (intent.client_secret.map(|secret| secrecy::ExposeSecret::expose_secret(&secret).to_owned()), None)
-        }
+        Seen::Intent(intent) => (intent.client_secret, None),
+        Seen::Setup(setup) => (setup.client_secret, None),
         Seen::Checkout(checkout) => (None, checkout.url),
     };
+    let client_secret = client_secret.map(|secret| secret.expose_secret().to_owned());
     Ok(Opened { payment, client_secret, checkout_url })
 }
 
@@ -195,6 +223,10 @@ async fn look_up(store: &Store, payment: &Payment) -> Result<Seen> {
     let stripe = store.stripe()?;
     let seen = match (payment.kind, &payment.intent_id, &payment.checkout_id) {
         (PaymentKind::Session, Some(id), _) => stripe.intent(id).await?.map(Seen::Intent),
+        (PaymentKind::Session, None, _) => match &payment.setup_id {
+            Some(id) => stripe.setup(id).await?.map(Seen::Setup),
+            None => None,
+        },
         (PaymentKind::Donation, _, Some(id)) => stripe.checkout(id).await?.map(Seen::Checkout),
         _ => None,
     };
@@ -257,6 +289,10 @@ mod tests {
             fee_percent,
             intent_id: None,
             checkout_id: None,
+            authorize_at: None,
+            setup_id: None,
+            method_id: None,
+            lapsed: false,
         }
     }
 }

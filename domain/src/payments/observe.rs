@@ -4,20 +4,23 @@
 //! number, and reconciliation. What is seen is a state, not a change, so seeing it twice or late
 //! does nothing.
 
+use humanchat_jobs::payments::SyncPayment;
 use serde_json::json;
 
 use super::{
     Payment, PaymentKind, PaymentState,
     calls::{Ask, CallKind, ask},
-    differences,
+    differences, holds,
     ledger::{self, Balance},
-    queries::{self, Step},
+    notices,
+    queries::{self, Step, Terms},
+    saved_cards,
     stripe::{Checkout, Held, Intent},
 };
 use crate::{
     error::{Error, Result},
     event::{Channel, Event},
-    id::PaymentId,
+    id::{PaymentId, SessionId},
     sessions,
     text::Timestamp,
     tx::Tx,
@@ -37,9 +40,16 @@ pub(super) async fn lock(tx: &mut Tx, id: PaymentId) -> Result<()> {
     Ok(())
 }
 
-/// Moves a payment to where its intent stands. Lock it first.
-pub(super) async fn intent(tx: &mut Tx, id: PaymentId, intent: &Intent) -> Result<()> {
+/// What a session says about paying for it.
+pub(super) async fn terms(tx: &mut Tx, session: SessionId) -> Result<Terms> {
+    queries::terms(tx.conn(), session).await?.ok_or(Error::Internal("a session vanished"))
+}
+
+/// Moves a payment to where its intent stands. Lock it first. `before` is the payment as it was when
+/// the provider was asked: what was seen then may be older than what has been learnt since.
+pub(super) async fn intent(tx: &mut Tx, id: PaymentId, intent: &Intent, before: Option<&Payment>) -> Result<()> {
     let payment = load(tx, id).await?;
+    let is_fresh = before.is_none_or(|before| before.stands_as(&payment));
     if !is_of(&payment, intent) {
         let details = json!({
             "amount": intent.amount_minor, "currency": intent.currency, "our_amount": payment.amount,
@@ -50,19 +60,45 @@ pub(super) async fn intent(tx: &mut Tx, id: PaymentId, intent: &Intent) -> Resul
     let now = tx.now();
     queries::name_objects(tx.conn(), id, Some(&intent.id), None, now).await?;
     match next(&payment, intent, is_being_captured(tx, &payment).await?) {
-        Some(to) => {
+        Some(to) if is_fresh || payment.amount_captured == 0 => {
             step(tx, &payment, &to).await?;
-            differences::resolve(tx, &intent.id).await
+            differences::resolve(tx, &intent.id, &["stands_elsewhere", "held_for_nothing", "refund_failed"]).await
         }
-        None if contradicts(&payment, intent) => {
+        None if !contradicts(&payment, intent) => {
+            differences::resolve(tx, &intent.id, &["stands_elsewhere", "held_for_nothing"]).await
+        }
+        _ if !is_fresh => tx.enqueue(&SyncPayment { object_id: intent.id.clone() }),
+        _ if has_failed_refund(&payment, intent) => refund_failed(tx, &payment, intent).await,
+        _ => {
             let details = json!({
                 "status": payment.status, "captured": payment.amount_captured, "refunded": payment.amount_refunded,
                 "their_captured": intent.captured_minor, "their_refunded": intent.refunded_minor,
             });
             differences::note(tx, Some(id), &intent.id, "stands_elsewhere", &details).await
         }
-        None => Ok(()),
     }
+}
+
+/// Less was given back than the provider had said: a refund that had succeeded has failed.
+fn has_failed_refund(payment: &Payment, intent: &Intent) -> bool {
+    intent.held == Held::Taken
+        && intent.has_charge
+        && intent.captured_minor == payment.amount_captured
+        && intent.refunded_minor < payment.amount_refunded
+}
+
+/// Takes a refund back in our books. Staff learn of it: somebody waits for their money.
+async fn refund_failed(tx: &mut Tx, payment: &Payment, intent: &Intent) -> Result<()> {
+    let to = Step {
+        status: PaymentState::Captured,
+        captured_minor: payment.amount_captured,
+        refunded_minor: intent.refunded_minor,
+        capture_before: payment.capture_before.map(|time| time.0),
+    };
+    step(tx, payment, &to).await?;
+    let failed = payment.amount_refunded - intent.refunded_minor;
+    let details = json!({"amount": failed, "currency": payment.currency, "refunded": intent.refunded_minor});
+    differences::note(tx, Some(payment.id), &intent.id, "refund_failed", &details).await
 }
 
 /// Moves a payment to where its checkout stands. Lock it first.
@@ -71,10 +107,15 @@ pub(super) async fn checkout(tx: &mut Tx, id: PaymentId, checkout: &Checkout) ->
     queries::name_objects(tx.conn(), id, checkout.intent_id.as_deref(), Some(&checkout.id), now).await?;
     let payment = load(tx, id).await?;
     if checkout.expired && payment.status == PaymentState::RequiresPayment {
-        let to = Step { status: PaymentState::Voided, captured_minor: 0, refunded_minor: 0, capture_before: None };
-        step(tx, &payment, &to).await?;
+        give_up(tx, &payment).await?;
     }
     Ok(())
+}
+
+/// Ends a payment that nobody has made, and for which nothing is held.
+async fn give_up(tx: &mut Tx, payment: &Payment) -> Result<()> {
+    let to = Step { status: PaymentState::Voided, captured_minor: 0, refunded_minor: 0, capture_before: None };
+    step(tx, payment, &to).await
 }
 
 /// Marks a payment as being captured.
@@ -105,6 +146,11 @@ pub(super) async fn follow_session(tx: &mut Tx, id: PaymentId) -> Result<()> {
         PaymentState::RequiresPayment if payment.intent_id.is_some() => {
             ask_for(tx, CallKind::Void, payment.amount).await
         }
+        // A fee is owed for what was called off before its card was authorised.
+        PaymentState::RequiresPayment if owed > 0 && saved_cards::can_be_authorized(tx, &payment).await? => {
+            saved_cards::ask_for(tx, &payment).await
+        }
+        PaymentState::RequiresPayment if payment.authorize_at.is_some() => give_up(tx, &payment).await,
         _ => Ok(()),
     }
 }
@@ -193,10 +239,21 @@ pub(super) async fn step(tx: &mut Tx, payment: &Payment, to: &Step) -> Result<()
         ..payment.clone()
     };
     tell(tx, &moved);
-    match (moved.kind, moved.session_id) {
-        (PaymentKind::Session, Some(session)) => sessions::set_payment(tx, session, moved.status).await,
-        _ => Ok(()),
+    if let (PaymentKind::Session, Some(session)) = (moved.kind, moved.session_id) {
+        sessions::set_payment(tx, session, moved.status).await?;
     }
+    notices::moved(tx, payment, &moved).await?;
+    if moved.status == PaymentState::Voided {
+        let owed = owed(tx, &moved).await?.unwrap_or_default();
+        if owed > 0 {
+            let details = json!({"owed": owed, "currency": moved.currency});
+            differences::note(tx, Some(moved.id), &moved.id.to_string(), "owed_and_not_held", &details).await?;
+        }
+        if payment.status == PaymentState::Authorized {
+            holds::ended(tx, &moved).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Tells payer and payee how a payment stands.

@@ -5,13 +5,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    Payment, PaymentKind, PaymentState, amounts,
+    Payment, PaymentState, amounts,
     calls::{Ask, CallKind, LOOK_AFTER, ask},
-    observe,
+    holds, observe,
     queries::{self, NewPayment, Terms},
 };
 use crate::{
-    error::{Error, Refusal, Result},
+    error::{Refusal, Result},
     id::{PaymentId, SessionId, UserId},
     sessions::{self, SessionStatus},
     text::Lookup,
@@ -59,6 +59,12 @@ pub async fn open(tx: &mut Tx, caller: UserId, session: SessionId) -> Result<Pay
         return Err(Refusal::InvalidTransition("this session costs nothing".to_owned()).into());
     }
     if let Some(id) = queries::live(tx.conn(), session).await? {
+        observe::lock(tx, id).await?;
+        let payment = observe::load(tx, id).await?;
+        if has_no_way(tx, &payment).await? {
+            let (kind, at) = (CallKind::CreateIntent, tx.now() + LOOK_AFTER);
+            ask(tx, id, &Ask { kind, amount_minor: payment.amount, reason: None, at }).await?;
+        }
         return Ok(id);
     }
     if terms.status != SessionStatus::Pending {
@@ -67,12 +73,21 @@ pub async fn open(tx: &mut Tx, caller: UserId, session: SessionId) -> Result<Pay
     Ok(make(tx, session, &terms).await?.id)
 }
 
+/// Whether a saved card came to nothing, and nothing else was made to pay with.
+async fn has_no_way(tx: &mut Tx, payment: &Payment) -> Result<bool> {
+    Ok(payment.status == PaymentState::RequiresPayment
+        && payment.method_id.is_some()
+        && payment.intent_id.is_none()
+        && queries::open_call_of(tx.conn(), payment.id).await?.is_none()
+        && queries::refusals(tx.conn(), payment.id, CallKind::Authorize).await? > 0)
+}
+
 /// The payment that a new session begins with. Where there is no provider, it has none.
 pub(crate) async fn begin(tx: &mut Tx, session: SessionId) -> Result<Option<Payment>> {
     if tx.store().stripe().is_err() {
         return Ok(None);
     }
-    let terms = queries::terms(tx.conn(), session).await?.ok_or(Error::Internal("a session vanished"))?;
+    let terms = observe::terms(tx, session).await?;
     if terms.price_minor == 0 {
         return Ok(None);
     }
@@ -82,23 +97,14 @@ pub(crate) async fn begin(tx: &mut Tx, session: SessionId) -> Result<Option<Paym
 async fn make(tx: &mut Tx, session: SessionId, terms: &Terms) -> Result<Payment> {
     amounts::check(terms.price_minor, &terms.currency).map_err(|(_, reason)| Refusal::field("price", reason))?;
     let fee_percent = if terms.payment_mode == ConversationType::Paid { tx.store().fee_percent() } else { 0 };
-    let (id, now) = (PaymentId::new(), tx.now());
-    let new = NewPayment {
-        id,
-        kind: PaymentKind::Session,
-        session_id: Some(session),
-        payer: terms.guest,
-        payee: Some(terms.host),
-        amount_minor: terms.price_minor,
-        currency: &terms.currency,
-        fee_percent,
-        message: None,
-    };
+    let now = tx.now();
+    let authorize_at = holds::authorize_at(terms, now);
+    let new = NewPayment { authorize_at, ..NewPayment::for_session(session, terms, fee_percent) };
+    let id = new.id;
     queries::insert(tx.conn(), &new, now).await?;
+    let kind = if authorize_at.is_some() { CallKind::CreateSetup } else { CallKind::CreateIntent };
     // The guest's request makes the call itself. The job is for when it can't.
-    let asked =
-        Ask { kind: CallKind::CreateIntent, amount_minor: terms.price_minor, reason: None, at: now + LOOK_AFTER };
-    ask(tx, id, &asked).await?;
+    ask(tx, id, &Ask { kind, amount_minor: terms.price_minor, reason: None, at: now + LOOK_AFTER }).await?;
     let payment = observe::load(tx, id).await?;
     observe::tell(tx, &payment);
     sessions::set_payment(tx, session, PaymentState::RequiresPayment).await?;
@@ -148,7 +154,7 @@ async fn terms(tx: &mut Tx, caller: UserId, session: SessionId) -> Result<Terms>
     if sessions::lock(tx, session, caller).await?.is_none() {
         return Err(Refusal::NotFound("session").into());
     }
-    queries::terms(tx.conn(), session).await?.ok_or(Error::Internal("a session vanished"))
+    observe::terms(tx, session).await
 }
 
 /// The caller's session as its host, and its payment, both locked.

@@ -163,7 +163,8 @@ pub(super) async fn reschedule(tx: &mut Tx, caller: UserId, session: Session, to
         None => agreed(tx, &moved).await?,
     }
     tell(tx, &moved);
-    Ok(moved)
+    payments::session_moved(tx, moved.id).await?;
+    load(tx, moved.id).await
 }
 
 /// The guest's payment is held: what was asked for is agreed. False where that came too late, and the
@@ -177,13 +178,21 @@ pub async fn confirm(tx: &mut Tx, id: SessionId) -> Result<bool> {
     if !queries::confirm(tx.conn(), id, now).await? {
         return Ok(false);
     }
-    tx.cancel_jobs(&[JobKey::of(&ReleaseHold { session_id: id })]).await?;
-    if session.r#type == SessionType::Scheduled {
+    confirmed(tx, &session).await?;
+    Ok(true)
+}
+
+/// What follows when nothing stands in a session's way any more; `before` is the session that waited.
+pub(super) async fn confirmed(tx: &mut Tx, before: &Session) -> Result<()> {
+    tx.cancel_jobs(&[JobKey::of(&ReleaseHold { session_id: before.id })]).await?;
+    let session = load(tx, before.id).await?;
+    // One that was sure before, and whose card was only authorised now, has been told of.
+    let is_news = before.confirmed_at.is_none() || before.hold_expires_at.is_some();
+    if session.r#type == SessionType::Scheduled && is_news {
         agreed(tx, &session).await?;
     }
-    let session = load(tx, id).await?;
     tell(tx, &session);
-    Ok(true)
+    Ok(())
 }
 
 /// Nothing stands in a booking's way any more: both get it by mail, it will be reminded of, and looked

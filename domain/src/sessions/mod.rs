@@ -25,7 +25,7 @@ pub use calendar::calendar_file;
 pub(crate) use instant::{ask_instant, waiting_instant};
 pub(crate) use leaving::end_all;
 pub use oversight::{SessionSearch, list_all};
-pub(crate) use paying::{set_payment, talks};
+pub(crate) use paying::{await_payment, confirm_unpaid, set_payment, talks};
 pub use policy::{CancellationPolicy, NewCancellationPolicy};
 pub use price::{Quote, quote};
 pub(crate) use steps::start_free;

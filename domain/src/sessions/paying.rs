@@ -1,6 +1,13 @@
 //! What a session knows of its payment, and what its payment goes by.
 
-use super::{attendance, booking::confirm, load, queries, tell};
+use chrono::{DateTime, Utc};
+use humanchat_jobs::sessions::ReleaseHold;
+
+use super::{
+    attendance,
+    booking::{self, confirm},
+    load, lock_for_job, queries, tell,
+};
 use crate::{availability::Span, error::Result, id::SessionId, payments::PaymentState, tx::Tx};
 
 /// The payment of a session has come so far. One that is held makes a session that waited for it
@@ -15,6 +22,29 @@ pub(crate) async fn set_payment(tx: &mut Tx, id: SessionId, status: PaymentState
         tell(tx, &session);
     }
     Ok(())
+}
+
+/// The guest has saved a card: a session that waited for it is sure, and is paid for later.
+pub(crate) async fn confirm_unpaid(tx: &mut Tx, id: SessionId) -> Result<()> {
+    let Some(session) = lock_for_job(tx, id).await? else { return Ok(()) };
+    let now = tx.now();
+    if queries::confirm_unpaid(tx.conn(), id, now).await? {
+        booking::confirmed(tx, &session).await?;
+    }
+    Ok(())
+}
+
+/// Keeps the time of a booked session until then for a guest who has to pay again; then it is called
+/// off. False where the session isn't to come.
+pub(crate) async fn await_payment(tx: &mut Tx, id: SessionId, until: DateTime<Utc>) -> Result<bool> {
+    let now = tx.now();
+    if !queries::hold(tx.conn(), id, until, now).await? {
+        return Ok(false);
+    }
+    tx.enqueue_at(&ReleaseHold { session_id: id }, until)?;
+    let session = load(tx, id).await?;
+    tell(tx, &session);
+    Ok(true)
 }
 
 /// When both were there, of a session that is over.

@@ -8,7 +8,7 @@ use super::till;
 use crate::scene::text;
 
 /// Everything that can happen to a request; the last takes longer than it is waited for.
-fn troubles() -> Vec<Value> {
+pub fn troubles() -> Vec<Value> {
     let mut troubles: Vec<_> = ["error_before", "error_after", "rate_limit", "reset_before", "reset_after", "truncate"]
         .into_iter()
         .map(|effect| json!({"effect": effect}))
@@ -17,7 +17,7 @@ fn troubles() -> Vec<Value> {
     troubles
 }
 
-fn on(trouble: &Value, path: &str) -> Value {
+pub fn on(trouble: &Value, path: &str) -> Value {
     let mut rule = trouble.clone();
     (rule["method"], rule["path"]) = (json!("POST"), json!(path));
     rule

@@ -2,11 +2,14 @@
 
 mod donations;
 mod faults;
+mod holds;
+mod saved_cards;
 mod sessions;
 mod webhooks;
 
 use std::time::Duration;
 
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use humanchat_domain::{clock::Clock, event::Channel, testing::TestDatabase};
 use humanchat_stripe::{Options, Running};
 use humanchat_worker::testing::{Outcome, drain};
@@ -112,10 +115,24 @@ impl Till {
         self.on_page(&text(&opened["checkoutUrl"]), &[("action", "pay"), ("card", "4242424242424242")]).await;
     }
 
-    /// Authorises a card.
+    /// Authorises a card, or saves one.
     pub async fn authorise(&self, opened: &Value) {
+        self.pay_with("4242424242424242", opened).await;
+    }
+
+    /// Authorises a test card, or saves it: <https://docs.stripe.com/testing>.
+    pub async fn pay_with(&self, card: &str, opened: &Value) {
+        self.answer_card(opened, &[("action", "pay"), ("card", card)]).await;
+    }
+
+    /// Shows the bank who one is.
+    pub async fn authenticate(&self, opened: &Value) {
+        self.answer_card(opened, &[("action", "authenticate")]).await;
+    }
+
+    async fn answer_card(&self, opened: &Value, form: &[(&str, &str)]) {
         let url = format!("{}/pay/{}", self.simulator.base_url, text(&opened["clientSecret"]));
-        self.on_page(&url, &[("action", "pay"), ("card", "4242424242424242")]).await;
+        self.on_page(&url, form).await;
     }
 
     /// Waits until what the provider tells has come.
@@ -173,6 +190,38 @@ impl Till {
         (session, payment)
     }
 
+    /// A guest and a host who stay for weeks, and who is open at all hours for a dollar a minute.
+    pub async fn open_host(&self) -> [Person<'_>; 2] {
+        let [guest, host, _] = self.people().await;
+        let [guest, host] = [guest, host].map(Person::staying);
+        let all_day: Vec<_> = (0..7).map(|day| json!({"weekday": day, "start": "00:00", "end": "24:00"})).collect();
+        let rules = json!({"timezone": "UTC", "weekly": all_day, "overrides": [], "bufferMinutes": 0,
+            "minimumNoticeMinutes": 0, "horizonDays": 60, "slotMinutes": 30});
+        host.put("/api/availability", rules).await.ok(200);
+        host.patch("/api/users/me", json!({"conversationType": "paid", "instantRatePerMinute": 1})).await.ok(200);
+        [guest, host]
+    }
+
+    /// The first start of a slot so many hours from now.
+    pub fn slot(&self, hours: i64) -> DateTime<Utc> {
+        let at = (self.api.store.clock().now() + TimeDelta::hours(hours)).timestamp();
+        DateTime::from_timestamp(at - at.rem_euclid(1800) + 1800, 0).unwrap()
+    }
+
+    /// Books half an hour at a slot, for thirty dollars.
+    pub async fn book(&self, guest: &Person<'_>, host: &Person<'_>, start: DateTime<Utc>) -> Value {
+        let start = start.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let body = json!({"hostUserId": host.id, "startTime": start, "durationMinutes": 30, "price": 30});
+        guest.post("/api/sessions", body).await.ok(201)
+    }
+
+    /// Lets time pass until then, and what is due be done.
+    pub async fn come_to(&self, time: DateTime<Utc>) {
+        let left = time - self.api.store.clock().now();
+        self.advance(left.to_std().unwrap_or_default()).await;
+        self.settle().await;
+    }
+
     /// The host begins it, both are there for so many minutes, and the host completes it.
     pub async fn talk(&self, session: &str, people: [&Person<'_>; 2], minutes: u64) -> Answer {
         let [guest, host] = people;
@@ -193,6 +242,18 @@ impl Person<'_> {
     /// A payment as it is now.
     pub async fn payment(&self, payment: &Value) -> Value {
         self.get(&format!("/api/payments/{}", text(&payment["id"]))).await.ok(200)["payment"].clone()
+    }
+
+    /// A session as it is now.
+    pub async fn session_now(&self, id: &str) -> Value {
+        self.get(&format!("/api/sessions/{id}")).await.ok(200)["session"].clone()
+    }
+
+    /// The titles of this person's notifications of a type, oldest first.
+    pub async fn notified(&self, kind: &str) -> Vec<String> {
+        let all = self.get("/api/notifications?limit=100").await.ok(200)["notifications"].clone();
+        let ours = all.as_array().unwrap().iter().rev().filter(|notification| notification["type"] == kind);
+        ours.map(|notification| text(&notification["title"])).collect()
     }
 
     pub async fn refund(&self, payment: &Value, body: Value) -> Answer {

@@ -190,15 +190,8 @@ async fn a_card_that_comes_too_late_is_let_go() {
 #[tokio::test]
 async fn a_paid_booking_is_sure_once_it_is_authorised() {
     let till = till().await;
-    let [guest, host, _] = till.people().await;
-    let all_day: Vec<_> = (0..7).map(|day| json!({"weekday": day, "start": "00:00", "end": "24:00"})).collect();
-    let rules = json!({"timezone": "UTC", "weekly": all_day, "overrides": [], "bufferMinutes": 0, "minimumNoticeMinutes": 0,
-        "horizonDays": 30, "slotMinutes": 30});
-    host.put("/api/availability", rules).await.ok(200);
-    host.patch("/api/users/me", json!({"conversationType": "paid", "instantRatePerMinute": 1})).await.ok(200);
-    let from = (till.api.store.clock().now() + chrono::TimeDelta::days(2)).format("%Y-%m-%dT12:00:00Z").to_string();
-    let body = json!({"hostUserId": host.id, "startTime": from, "durationMinutes": 30, "price": 30});
-    let booked = guest.post("/api/sessions", body).await.ok(201);
+    let [guest, host] = till.open_host().await;
+    let booked = till.book(&guest, &host, till.slot(40)).await;
     assert_eq!(
         (&booked["payment"]["status"], &booked["payment"]["amount"]),
         (&json!("requires_payment"), &json!(3000))
@@ -214,5 +207,5 @@ async fn a_paid_booking_is_sure_once_it_is_authorised() {
     assert_eq!((&sure["payment_status"], &sure["hold_expires_at"]), (&json!("authorized"), &json!(null)));
     guest.patch(&path, json!({"status": "cancelled"})).await.ok(200);
     till.settle().await;
-    assert_eq!(till.money().await, [[0, 0, 0, 0]], "two days before, calling off costs nothing");
+    assert_eq!(till.money().await, [[0, 0, 0, 0]], "a day before, calling off costs nothing");
 }

@@ -25,6 +25,8 @@ pub(crate) enum Effect {
     Truncate,
     /// It takes `delay_ms` longer.
     Delay,
+    /// It is done, and the answer takes `delay_ms` longer.
+    Late,
 }
 
 /// A rule. Without `times` and `probability` it strikes once.

@@ -87,6 +87,11 @@ impl Call {
             Verdict::Refuse(error) => return (self.reply(Err(error)), false),
             Verdict::Begin => {}
         }
+        if strike.effect == Some(Effect::Late) {
+            let reply = shared.with(|simulator| self.execute(simulator, None));
+            tokio::time::sleep(strike.delay).await;
+            return (reply, false);
+        }
         tokio::time::sleep(strike.delay).await;
         (shared.with(|simulator| self.execute(simulator, strike.effect)), false)
     }

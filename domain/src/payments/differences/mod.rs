@@ -57,8 +57,8 @@ pub(super) async fn note(
     Ok(())
 }
 
-/// What was noted about this is no more.
-pub(super) async fn resolve(tx: &mut Tx, object_id: &str) -> Result<()> {
+/// What was noted about this, of these kinds, is no more.
+pub(super) async fn resolve(tx: &mut Tx, object_id: &str, kinds: &[&str]) -> Result<()> {
     let now = tx.now();
-    Ok(queries::resolve(tx.conn(), object_id, now).await?)
+    Ok(queries::resolve(tx.conn(), object_id, kinds, now).await?)
 }

@@ -36,10 +36,17 @@ pub(super) async fn note(
     Ok(result.rows_affected() > 0)
 }
 
-pub(super) async fn resolve(conn: &mut PgConnection, object_id: &str, now: DateTime<Utc>) -> sqlx::Result<()> {
+pub(super) async fn resolve(
+    conn: &mut PgConnection,
+    object_id: &str,
+    kinds: &[&str],
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
     sqlx::query!(
-        "update payment_differences set resolved_at = $2 where object_id = $1 and resolved_at is null",
+        "update payment_differences set resolved_at = $3
+         where object_id = $1 and kind = any($2) and resolved_at is null",
         object_id,
+        kinds as &[&str],
         now,
     )
     .execute(conn)

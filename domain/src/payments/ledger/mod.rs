@@ -32,10 +32,11 @@ pub(super) async fn book(tx: &mut Tx, payment: &Payment, from: Balance, to: Bala
         let entries = entries(payment, 0, captured);
         queries::insert(tx.conn(), payment, "capture", &entries, now).await?;
     }
-    if to.refunded_minor > from.refunded_minor {
+    if to.refunded_minor != from.refunded_minor {
+        let kind = if to.refunded_minor > from.refunded_minor { "refund" } else { "refund_failure" };
         let (before, after) = (to.captured_minor - from.refunded_minor, to.captured_minor - to.refunded_minor);
         let entries = entries(payment, before, after);
-        queries::insert(tx.conn(), payment, "refund", &entries, now).await?;
+        queries::insert(tx.conn(), payment, kind, &entries, now).await?;
     }
     Ok(())
 }

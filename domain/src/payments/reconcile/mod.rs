@@ -4,7 +4,7 @@
 mod queries;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use humanchat_jobs::payments::{MakePaymentCall, SyncPayment};
+use humanchat_jobs::payments::{AuthorizePayment, MakePaymentCall, SyncPayment};
 use serde_json::json;
 
 use super::{
@@ -58,6 +58,9 @@ async fn ask_for_unsettled(store: &Store, now: DateTime<Utc>) -> Result<()> {
     let mut tx = store.begin(None).await?;
     for object_id in queries::unsettled(tx.conn(), now - PATIENCE, now, BATCH).await? {
         tx.enqueue(&SyncPayment { object_id })?;
+    }
+    for payment_id in queries::forgotten_cards(tx.conn(), now - PATIENCE, BATCH).await? {
+        tx.enqueue(&AuthorizePayment { payment_id })?;
     }
     for call_id in queries::forgotten_calls(tx.conn(), now - PATIENCE, BATCH).await? {
         tx.enqueue(&MakePaymentCall { call_id })?;

@@ -34,11 +34,31 @@ pub(super) async fn unsettled(
         r#"update payments set checked_at = $2
            where id in (select id from payments
                         where status in ('requires_payment', 'authorized', 'capturing') and checked_at < $1
-                          and coalesce(intent_id, checkout_id) is not null
+                          and coalesce(intent_id, checkout_id, setup_id) is not null
+                          -- A saved card waits for its time.
+                          and (method_id is null or intent_id is not null)
                         order by checked_at limit $3 for update skip locked)
-           returning coalesce(checkout_id, intent_id) as "object_id!""#,
+           returning coalesce(checkout_id, intent_id, setup_id) as "object_id!""#,
         before,
         now,
+        limit,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Saved cards that should have been authorised.
+pub(super) async fn forgotten_cards(
+    conn: &mut PgConnection,
+    before: DateTime<Utc>,
+    limit: i64,
+) -> sqlx::Result<Vec<PaymentId>> {
+    sqlx::query_scalar!(
+        r#"select id as "id: PaymentId" from payments p
+           where status = 'requires_payment' and method_id is not null and intent_id is null and authorize_at < $1
+             and not exists (select from payment_calls where payment_id = p.id and kind = 'authorize')
+           order by authorize_at limit $2"#,
+        before,
         limit,
     )
     .fetch_all(conn)

@@ -5,6 +5,7 @@
 
 mod outcome;
 mod read;
+mod saved;
 
 use std::{
     collections::HashMap,
@@ -26,7 +27,7 @@ use stripe_core::{
 use stripe_shared::{CheckoutSessionMode, PaymentIntentCaptureMethod};
 use stripe_types::Currency;
 
-pub(super) use outcome::{Checkout, Failure, Held, Intent, Notice};
+pub(super) use outcome::{Checkout, Failure, Held, Intent, Notice, Setup};
 pub(super) use read::Around;
 
 use crate::{
@@ -43,6 +44,7 @@ const READ_TIMEOUT: Duration = Duration::from_secs(5);
 /// What ties Stripe's objects to ours.
 const PAYMENT_ID: &str = "payment_id";
 const CALL_ID: &str = "call_id";
+const USER_ID: &str = "user_id";
 
 /// Stripe, with our key. Cheap to clone.
 #[derive(Debug, Clone)]

@@ -7,7 +7,8 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use stripe::StripeError;
 use stripe_shared::{
-    ApiErrorsType, Charge, CheckoutSession, CheckoutSessionStatus, PaymentIntent, PaymentIntentStatus,
+    ApiErrors, ApiErrorsType, Charge, CheckoutSession, CheckoutSessionStatus, PaymentIntent, PaymentIntentStatus, SetupIntent,
+    SetupIntentStatus,
 };
 use stripe_types::Expandable;
 
@@ -31,21 +32,26 @@ pub(crate) enum Failure {
 impl From<StripeError> for Failure {
     fn from(error: StripeError) -> Self {
         let StripeError::Stripe(error, status) = error else { return Self::Unknown { answered: false } };
-        // 409: another request of the same key is under way. 429: come again later.
-        if status == 409 || status == 429 {
+        // 409: another request of the same key is under way. 429: come again later. 401 and 403: our key is
+        // wrong, and what it was used for is as good as ever once that is mended.
+        if [401, 403, 409, 429].contains(&status) {
             return Self::Unknown { answered: false };
         }
         if status >= 500 {
             return Self::Unknown { answered: true };
         }
-        let kind = match error.type_ {
-            ApiErrorsType::CardError => "card_error",
-            ApiErrorsType::IdempotencyError => "idempotency_error",
-            _ => "invalid_request",
-        };
-        let code = error.code.map_or_else(|| kind.to_owned(), |code| code.as_str().to_owned());
-        Self::Refused { code, message: error.message.unwrap_or_default() }
+        Self::Refused { code: code(&error), message: error.message.unwrap_or_default() }
     }
+}
+
+/// Stripe's code of an error, or its kind where it has none.
+fn code(error: &ApiErrors) -> String {
+    let kind = match error.type_ {
+        ApiErrorsType::CardError => "card_error",
+        ApiErrorsType::IdempotencyError => "idempotency_error",
+        _ => "invalid_request",
+    };
+    error.code.as_ref().map_or_else(|| kind.to_owned(), |code| code.as_str().to_owned())
 }
 
 /// How far an intent is.
@@ -75,6 +81,8 @@ pub(crate) struct Intent {
     pub client_secret: Option<SecretString>,
     /// Whether the charge that says what was refunded came with it.
     pub has_charge: bool,
+    /// Why a card was declined for it at last.
+    pub declined: Option<String>,
 }
 
 impl From<PaymentIntent> for Intent {
@@ -94,6 +102,7 @@ impl From<PaymentIntent> for Intent {
             currency: intent.currency.to_string(),
             capture_before: charge.and_then(capture_before),
             has_charge: charge.is_some(),
+            declined: intent.last_payment_error.map(|error| code(&error)),
             client_secret: intent.client_secret.map(Into::into),
             id: intent.id.to_string(),
         }
@@ -139,6 +148,28 @@ impl From<CheckoutSession> for Checkout {
     }
 }
 
+/// A setup intent as it stands at Stripe.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    pub id: String,
+    pub payment_id: Option<PaymentId>,
+    /// The card, once it is saved.
+    pub method_id: Option<String>,
+    pub client_secret: Option<SecretString>,
+}
+
+impl From<SetupIntent> for Setup {
+    fn from(setup: SetupIntent) -> Self {
+        let is_saved = setup.status == SetupIntentStatus::Succeeded;
+        Self {
+            id: setup.id.to_string(),
+            payment_id: setup.metadata.as_ref().and_then(payment_id),
+            method_id: setup.payment_method.filter(|_| is_saved).map(|method| method.id().to_string()),
+            client_secret: setup.client_secret.map(Into::into),
+        }
+    }
+}
+
 /// What an event says, of which we only need whom to ask about.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Notice {
@@ -163,11 +194,11 @@ struct Object {
 }
 
 impl Notice {
-    /// The intent or checkout that it is about, if it is about one.
+    /// The intent, setup or checkout that it is about, if it is about one.
     pub(crate) fn object_id(&self) -> Option<String> {
         let object = &self.data.object;
         match object.kind.as_deref()? {
-            "payment_intent" | "checkout.session" => object.id.clone(),
+            "payment_intent" | "setup_intent" | "checkout.session" => object.id.clone(),
             "charge" | "refund" | "dispute" => match object.payment_intent.as_ref()? {
                 serde_json::Value::String(id) => Some(id.clone()),
                 intent => intent.get("id")?.as_str().map(ToOwned::to_owned),

@@ -4,17 +4,21 @@
 use chrono::{DateTime, Utc};
 use stripe::StripeError;
 use stripe_checkout::checkout_session::{ListCheckoutSession, RetrieveCheckoutSession};
+use stripe_connect::account::ListAccount;
 use stripe_core::{
+    customer::ListCustomer,
     event::ListEvent,
     payment_intent::{ListPaymentIntent, RetrievePaymentIntent},
     refund::ListRefund,
+    setup_intent::{ListSetupIntent, RetrieveSetupIntent},
 };
 use stripe_types::{RangeBoundsTs, RangeQueryTs};
 
-use super::{CALL_ID, Checkout, Intent, Notice, Stripe};
+use super::{CALL_ID, Checkout, Intent, Notice, Setup, Stripe, USER_ID};
 use crate::{
     error::{Error, Refusal, Result},
-    id::{PaymentCallId, PaymentId},
+    id::{PaymentCallId, PaymentId, UserId},
+    payments::parties::PartyKind,
 };
 
 const PAGE: i64 = 100;
@@ -52,6 +56,45 @@ impl Stripe {
     /// A checkout; none when there is no such.
     pub(in crate::payments) async fn checkout(&self, id: &str) -> Result<Option<Checkout>> {
         Ok(found(self.look_up(&RetrieveCheckoutSession::new(id)).await)?.map(Into::into))
+    }
+
+    /// A setup intent; none when there is no such.
+    pub(in crate::payments) async fn setup(&self, id: &str) -> Result<Option<Setup>> {
+        Ok(found(self.look_up(&RetrieveSetupIntent::new(id)).await)?.map(Into::into))
+    }
+
+    /// The setup intent that was made for a payment about then.
+    pub(in crate::payments) async fn setup_of(&self, id: PaymentId, around: Around) -> Result<Option<Setup>> {
+        walk!(self, ListSetupIntent::new().created(around.range()), |setup| {
+            let setup = Setup::from(setup);
+            if setup.payment_id == Some(id) {
+                return Ok(Some(setup));
+            }
+        });
+        Ok(None)
+    }
+
+    /// Who was made for a user about then.
+    pub(in crate::payments) async fn party(
+        &self,
+        kind: PartyKind,
+        user: UserId,
+        around: Around,
+    ) -> Result<Option<String>> {
+        let user = user.to_string();
+        match kind {
+            PartyKind::Customer => walk!(self, ListCustomer::new().created(around.range()), |customer| {
+                if customer.metadata.as_ref().and_then(|metadata| metadata.get(USER_ID)) == Some(&user) {
+                    return Ok(Some(customer.id.to_string()));
+                }
+            }),
+            PartyKind::Account => walk!(self, ListAccount::new().created(around.range()), |account| {
+                if account.metadata.as_ref().and_then(|metadata| metadata.get(USER_ID)) == Some(&user) {
+                    return Ok(Some(account.id.to_string()));
+                }
+            }),
+        }
+        Ok(None)
     }
 
     /// The intent that was made for a payment about then.

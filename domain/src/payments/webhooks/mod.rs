@@ -6,7 +6,7 @@ mod signature;
 
 use humanchat_jobs::payments::SyncPayment;
 
-use super::{observe, queries as payments, stripe::Notice};
+use super::{Payment, observe, queries as payments, saved_cards, stripe::Notice};
 use crate::{
     Store,
     error::{Refusal, Result},
@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The kinds of events that can change a payment.
-const KNOWN: [&str; 5] = ["payment_intent.", "charge.", "refund.", "checkout.session.", "transfer."];
+const KNOWN: [&str; 5] = ["payment_intent.", "setup_intent.", "charge.", "refund.", "checkout.session."];
 
 /// Takes an event: stores it, and has a job look at what it is about. An event that was stored
 /// before, or that is of no kind we know, is taken as well.
@@ -52,17 +52,18 @@ pub(super) async fn take(tx: &mut Tx, notice: &Notice) -> Result<bool> {
     Ok(is_new)
 }
 
-/// Asks how an intent or a checkout stands, and moves its payment there.
+/// Asks how an intent, a setup or a checkout stands, and moves its payment there.
 ///
 /// # Errors
 /// `UpstreamTimeout`, `UpstreamFailed`, `Unavailable`: to be tried again.
 pub async fn sync(store: &Store, request_id: Option<String>, object_id: &str) -> Result<()> {
     let asked_at = store.clock.now();
     let known = payments::made_for(&store.pool, object_id).await?;
-    let payment_id = if object_id.starts_with("cs_") {
-        sync_checkout(store, request_id.clone(), object_id, known).await?
-    } else {
-        sync_intent(store, request_id.clone(), object_id, known).await?
+    let kind = object_id.split_once('_').map_or("", |(kind, _)| kind);
+    let payment_id = match kind {
+        "cs" => sync_checkout(store, request_id, object_id, known).await?,
+        "seti" => sync_setup(store, request_id, object_id, known).await?,
+        _ => sync_intent(store, request_id, object_id, known).await?,
     };
     let state = if payment_id.is_some() { "done" } else { "parked" };
     queries::settle(&store.pool, object_id, state, asked_at, store.clock.now()).await?;
@@ -73,43 +74,76 @@ async fn sync_intent(
     store: &Store,
     request_id: Option<String>,
     object_id: &str,
-    known: Option<PaymentId>,
+    known: Option<Payment>,
 ) -> Result<Option<PaymentId>> {
     let Some(intent) = store.stripe()?.intent(object_id).await? else { return Ok(None) };
-    let Some(id) = known.or(intent.payment_id) else { return Ok(None) };
-    let mut tx = store.begin(request_id).await?;
-    observe::lock(&mut tx, id).await?;
-    if payments::find(tx.conn(), id, None).await?.is_none() {
+    let Some(mut work) = Work::begin(store, request_id, known.as_ref(), intent.payment_id).await? else {
         return Ok(None);
-    }
-    observe::intent(&mut tx, id, &intent).await?;
-    observe::follow_session(&mut tx, id).await?;
-    tx.commit().await?;
-    Ok(Some(id))
+    };
+    observe::intent(&mut work.tx, work.id, &intent, known.as_ref()).await?;
+    work.end().await.map(Some)
+}
+
+async fn sync_setup(
+    store: &Store,
+    request_id: Option<String>,
+    object_id: &str,
+    known: Option<Payment>,
+) -> Result<Option<PaymentId>> {
+    let Some(setup) = store.stripe()?.setup(object_id).await? else { return Ok(None) };
+    let Some(mut work) = Work::begin(store, request_id, known.as_ref(), setup.payment_id).await? else {
+        return Ok(None);
+    };
+    saved_cards::observe(&mut work.tx, work.id, &setup).await?;
+    work.end().await.map(Some)
 }
 
 async fn sync_checkout(
     store: &Store,
     request_id: Option<String>,
     object_id: &str,
-    known: Option<PaymentId>,
+    known: Option<Payment>,
 ) -> Result<Option<PaymentId>> {
     let stripe = store.stripe()?;
     let Some(checkout) = stripe.checkout(object_id).await? else { return Ok(None) };
-    let Some(id) = known.or(checkout.payment_id) else { return Ok(None) };
     let intent = match &checkout.intent_id {
         Some(id) => stripe.intent(id).await?,
         None => None,
     };
-    let mut tx = store.begin(request_id).await?;
-    observe::lock(&mut tx, id).await?;
-    if payments::find(tx.conn(), id, None).await?.is_none() {
+    let Some(mut work) = Work::begin(store, request_id, known.as_ref(), checkout.payment_id).await? else {
         return Ok(None);
-    }
-    observe::checkout(&mut tx, id, &checkout).await?;
+    };
+    observe::checkout(&mut work.tx, work.id, &checkout).await?;
     if let Some(intent) = intent {
-        observe::intent(&mut tx, id, &intent).await?;
+        observe::intent(&mut work.tx, work.id, &intent, known.as_ref()).await?;
     }
-    tx.commit().await?;
-    Ok(Some(id))
+    work.end().await.map(Some)
+}
+
+/// A locked payment that is moved to where the provider says it stands.
+struct Work {
+    tx: Tx,
+    id: PaymentId,
+}
+
+impl Work {
+    /// The payment that is known to be meant, or that what was seen names; none where that is not ours.
+    async fn begin(
+        store: &Store,
+        request_id: Option<String>,
+        known: Option<&Payment>,
+        named: Option<PaymentId>,
+    ) -> Result<Option<Self>> {
+        let Some(id) = known.map(|payment| payment.id).or(named) else { return Ok(None) };
+        let mut tx = store.begin(request_id).await?;
+        observe::lock(&mut tx, id).await?;
+        let is_ours = payments::find(tx.conn(), id, None).await?.is_some();
+        Ok(is_ours.then_some(Self { tx, id }))
+    }
+
+    async fn end(mut self) -> Result<PaymentId> {
+        observe::follow_session(&mut self.tx, self.id).await?;
+        self.tx.commit().await?;
+        Ok(self.id)
+    }
 }

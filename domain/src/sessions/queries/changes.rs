@@ -69,9 +69,46 @@ pub(in crate::sessions) async fn confirm(
     now: DateTime<Utc>,
 ) -> sqlx::Result<bool> {
     let done = sqlx::query!(
-        "update sessions set payment_status = 'authorized', confirmed_at = $2, hold_expires_at = null, updated_at = $2
+        "update sessions set payment_status = 'authorized', confirmed_at = coalesce(confirmed_at, $2), hold_expires_at = null,
+                             updated_at = $2
          where id = $1 and status = 'pending' and payment_status in ('requires_payment', 'failed')",
         id.0,
+        now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// The card of a session that waits for its payment is saved; false where none waits.
+pub(in crate::sessions) async fn confirm_unpaid(
+    conn: &mut PgConnection,
+    id: SessionId,
+    now: DateTime<Utc>,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query!(
+        "update sessions set confirmed_at = coalesce(confirmed_at, $2), hold_expires_at = null, updated_at = $2
+         where id = $1 and status = 'pending' and hold_expires_at is not null",
+        id.0,
+        now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Keeps the time of a booked session for somebody who has to pay; false where it isn't to come.
+pub(in crate::sessions) async fn hold(
+    conn: &mut PgConnection,
+    id: SessionId,
+    until: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query!(
+        "update sessions set hold_expires_at = $2, updated_at = $3
+         where id = $1 and status = 'pending' and type = 'scheduled'",
+        id.0,
+        until,
         now,
     )
     .execute(conn)

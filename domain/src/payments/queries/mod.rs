@@ -1,7 +1,13 @@
 //! SQL of payments and of the calls that move them.
 
+mod cards;
+
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
+
+pub(super) use cards::{
+    count_holds_ending, holds_ending, lapse, name_setup, payments_of, people, set_authorize_at,
+};
 
 use super::{
     Payment, PaymentKind, PaymentState,
@@ -10,11 +16,13 @@ use super::{
 use crate::{
     id::{PaymentCallId, PaymentId, SessionId, UserId},
     pool::Pool,
-    sessions::SessionStatus,
+    sessions::{SessionStatus, SessionType},
     text::Timestamp,
     users::ConversationType,
 };
 
+/// A payment about to be written.
+#[derive(Debug)]
 pub(super) struct NewPayment<'a> {
     pub id: PaymentId,
     pub kind: PaymentKind,
@@ -25,13 +33,36 @@ pub(super) struct NewPayment<'a> {
     pub currency: &'a str,
     pub fee_percent: i16,
     pub message: Option<&'a str>,
+    /// When a saved card is to be authorised for it; none where somebody pays by hand.
+    pub authorize_at: Option<DateTime<Utc>>,
+    /// The card, where it was saved before.
+    pub method_id: Option<&'a str>,
+}
+
+impl<'a> NewPayment<'a> {
+    /// One for a session, by a card that is authorised at once.
+    pub(super) fn for_session(session: SessionId, terms: &'a Terms, fee_percent: i16) -> Self {
+        Self {
+            id: PaymentId::new(),
+            kind: PaymentKind::Session,
+            session_id: Some(session),
+            payer: terms.guest,
+            payee: Some(terms.host),
+            amount_minor: terms.price_minor,
+            currency: &terms.currency,
+            fee_percent,
+            message: None,
+            authorize_at: None,
+            method_id: None,
+        }
+    }
 }
 
 pub(super) async fn insert(conn: &mut PgConnection, new: &NewPayment<'_>, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query!(
         "insert into payments (id, kind, session_id, payer_user_id, payee_user_id, amount_minor, currency, fee_percent,
-                               message, checked_at, created_at, updated_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $10)",
+                               message, authorize_at, method_id, checked_at, created_at, updated_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $12)",
         new.id.0,
         new.kind as PaymentKind,
         new.session_id.map(|id| id.0),
@@ -41,6 +72,8 @@ pub(super) async fn insert(conn: &mut PgConnection, new: &NewPayment<'_>, now: D
         new.currency,
         new.fee_percent,
         new.message,
+        new.authorize_at,
+        new.method_id,
         now,
     )
     .execute(conn)
@@ -60,7 +93,8 @@ pub(super) async fn find(
                   payee_user_id as "payee_user_id: UserId", kind as "kind: PaymentKind", status as "status: PaymentState",
                   amount_minor as amount, captured_minor as amount_captured, refunded_minor as amount_refunded, currency,
                   capture_before as "capture_before: Timestamp", created_at as "created_at: Timestamp",
-                  updated_at as "updated_at: Timestamp", fee_percent, intent_id, checkout_id
+                  authorize_at as "authorize_at: Timestamp", updated_at as "updated_at: Timestamp", fee_percent, intent_id,
+                  checkout_id, setup_id, method_id, lapsed_at is not null as "lapsed!"
            from payments where id = $1 and ($2::uuid is null or $2 in (payer_user_id, payee_user_id))"#,
         id.0,
         party.map(|id| id.0),
@@ -94,10 +128,17 @@ pub(super) async fn live(conn: &mut PgConnection, session: SessionId) -> sqlx::R
     .await
 }
 
-/// The payment that an intent or a checkout was made for.
-pub(super) async fn made_for(pool: &Pool, object_id: &str) -> sqlx::Result<Option<PaymentId>> {
-    sqlx::query_scalar!(
-        r#"select id as "id: PaymentId" from payments where intent_id = $1 or checkout_id = $1"#,
+/// The payment that an intent, a checkout or a setup was made for.
+pub(super) async fn made_for(pool: &Pool, object_id: &str) -> sqlx::Result<Option<Payment>> {
+    sqlx::query_as!(
+        Payment,
+        r#"select id as "id: PaymentId", session_id as "session_id: SessionId", payer_user_id as "payer_user_id: UserId",
+                  payee_user_id as "payee_user_id: UserId", kind as "kind: PaymentKind", status as "status: PaymentState",
+                  amount_minor as amount, captured_minor as amount_captured, refunded_minor as amount_refunded, currency,
+                  capture_before as "capture_before: Timestamp", created_at as "created_at: Timestamp",
+                  authorize_at as "authorize_at: Timestamp", updated_at as "updated_at: Timestamp", fee_percent, intent_id,
+                  checkout_id, setup_id, method_id, lapsed_at is not null as "lapsed!"
+           from payments where intent_id = $1 or checkout_id = $1 or setup_id = $1"#,
         object_id,
     )
     .fetch_optional(pool)
@@ -162,19 +203,26 @@ pub(super) async fn step(
 pub(super) struct Terms {
     pub host: UserId,
     pub guest: UserId,
+    pub session_type: SessionType,
     pub status: SessionStatus,
     pub payment_mode: ConversationType,
     pub price_minor: i64,
     /// What is owed of that; none before the session is over.
     pub owed_minor: Option<i64>,
     pub currency: String,
+    /// When it begins.
+    pub start: DateTime<Utc>,
+    /// When it ends, if it begins then.
+    pub end: DateTime<Utc>,
 }
 
 pub(super) async fn terms(conn: &mut PgConnection, id: SessionId) -> sqlx::Result<Option<Terms>> {
     sqlx::query_as!(
         Terms,
-        r#"select host_user_id as "host: UserId", guest_user_id as "guest: UserId", status as "status: SessionStatus",
-                  payment_mode as "payment_mode: ConversationType", agreed_price_minor as price_minor, owed_minor, currency
+        r#"select host_user_id as "host: UserId", guest_user_id as "guest: UserId", type as "session_type: SessionType",
+                  status as "status: SessionStatus", payment_mode as "payment_mode: ConversationType",
+                  agreed_price_minor as price_minor, owed_minor, currency, start_time as start,
+                  coalesce(end_time, start_time + make_interval(mins => coalesce(booked_minutes, 0))) as "end!"
            from sessions where id = $1"#,
         id.0,
     )

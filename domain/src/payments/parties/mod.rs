@@ -1,0 +1,95 @@
+//! Who people are at the provider: a payer a customer, whose cards can be saved.
+//!
+//! Each is made once, when first needed. The idempotency key is stored before the call; one whose
+//! outcome isn't known is looked up, and made under another key only after it was seen that
+//! nothing came of the old one.
+
+mod queries;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::{
+    calls::KEY_LIFE,
+    stripe::{Around, Failure},
+};
+use crate::{
+    Store,
+    error::{Refusal, Result},
+    id::UserId,
+    users::text_enum,
+};
+
+text_enum! {
+    /// What somebody is at the provider.
+    PartyKind {
+        /// Somebody who pays.
+        Customer,
+        /// Somebody who is paid.
+        Account,
+    }
+}
+
+/// Somebody at the provider, or on their way there.
+pub(super) struct Party {
+    pub object_id: Option<String>,
+    pub key: String,
+    pub keyed_at: DateTime<Utc>,
+    pub attempted_at: Option<DateTime<Utc>>,
+}
+
+/// The provider's id of somebody, who is made there if that has not been done.
+///
+/// # Errors
+/// `UpstreamTimeout` while it isn't known what the provider did: ask again. `UpstreamFailed`,
+/// `Unavailable`.
+pub(super) async fn named(store: &Store, kind: PartyKind, user: UserId) -> Result<String> {
+    let now = store.clock.now();
+    let party = queries::begin(&store.pool, user, kind, &new_key(), now).await?;
+    if let Some(id) = party.object_id {
+        return Ok(id);
+    }
+    let stripe = store.stripe()?;
+    if let Some(attempted_at) = party.attempted_at {
+        let around = Around { from: party.keyed_at, to: attempted_at };
+        if let Some(id) = stripe.party(kind, user, around).await? {
+            return keep(store, kind, user, id).await;
+        }
+        if now - party.keyed_at >= KEY_LIFE {
+            queries::renew_key(&store.pool, user, kind, &party.key, &new_key(), now).await?;
+            return Err(not_yet());
+        }
+    }
+    queries::attempt(&store.pool, user, kind, now).await?;
+    match stripe.create_party(kind, &party.key, user).await {
+        Ok(id) => keep(store, kind, user, id).await,
+        Err(Failure::Refused { code, .. }) => {
+            tracing::warn!(?kind, code, "the payment provider refused somebody");
+            queries::renew_key(&store.pool, user, kind, &party.key, &new_key(), now).await?;
+            Err(Refusal::UpstreamFailed("the payment provider did not take this").into())
+        }
+        Err(Failure::Unknown { answered }) => {
+            // It failed a second time, and nothing came of the first: the provider keeps that under the key.
+            if answered && party.attempted_at.is_some() {
+                queries::renew_key(&store.pool, user, kind, &party.key, &new_key(), now).await?;
+            }
+            Err(not_yet())
+        }
+    }
+}
+
+async fn keep(store: &Store, kind: PartyKind, user: UserId, id: String) -> Result<String> {
+    // Whoever was first has said the same, for it was the same call.
+    Ok(queries::keep(&store.pool, user, kind, &id).await?)
+}
+
+fn new_key() -> String {
+    format!("party_{}", Uuid::now_v7().simple())
+}
+
+fn not_yet() -> crate::error::Error {
+    Refusal::UpstreamTimeout("the payment provider has not answered").into()
+}
+

@@ -1,0 +1,76 @@
+//! SQL of who people are at the provider.
+
+use chrono::{DateTime, Utc};
+
+use super::{Party, PartyKind};
+use crate::{id::UserId, pool::Pool};
+
+/// Somebody as they stand; written down where they were not known.
+pub(super) async fn begin(
+    pool: &Pool,
+    user: UserId,
+    kind: PartyKind,
+    key: &str,
+    now: DateTime<Utc>,
+) -> sqlx::Result<Party> {
+    sqlx::query_as!(
+        Party,
+        r#"insert into payment_parties (user_id, kind, key, keyed_at) values ($1, $2, $3, $4)
+           on conflict (user_id, kind) do update set user_id = excluded.user_id
+           returning object_id, key, keyed_at, attempted_at"#,
+        user.0,
+        kind as PartyKind,
+        key,
+        now,
+    )
+    .fetch_one(pool)
+    .await
+}
+
+pub(super) async fn attempt(pool: &Pool, user: UserId, kind: PartyKind, now: DateTime<Utc>) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update payment_parties set attempted_at = $3 where user_id = $1 and kind = $2 and object_id is null",
+        user.0,
+        kind as PartyKind,
+        now,
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// Has the next call made under another key, unless somebody else saw to that.
+pub(super) async fn renew_key(
+    pool: &Pool,
+    user: UserId,
+    kind: PartyKind,
+    old: &str,
+    new: &str,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update payment_parties set key = $4, keyed_at = $5, attempted_at = null
+         where user_id = $1 and kind = $2 and key = $3 and object_id is null",
+        user.0,
+        kind as PartyKind,
+        old,
+        new,
+        now,
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// Notes who somebody is; who is known stays.
+pub(super) async fn keep(pool: &Pool, user: UserId, kind: PartyKind, id: &str) -> sqlx::Result<String> {
+    sqlx::query_scalar!(
+        r#"update payment_parties set object_id = coalesce(object_id, $3) where user_id = $1 and kind = $2
+           returning object_id as "object_id!""#,
+        user.0,
+        kind as PartyKind,
+        id,
+    )
+    .fetch_one(pool)
+    .await
+}
