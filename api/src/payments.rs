@@ -8,7 +8,10 @@ use axum::{
 use humanchat_domain::{
     error::Error,
     id::PaymentId,
-    payments::{self, Difference, NewDonation, NewRefund, Opened, Payment, Receipt, ServiceAction, ServicePayment},
+    payments::{
+        self, Difference, NewDonation, NewRefund, Onboarding, Opened, Payment, PayoutAccount, Receipt, ServiceAction,
+        ServicePayment,
+    },
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -19,7 +22,7 @@ use crate::{
     edge::{
         body,
         caller::Caller,
-        command::{Answer, Command, SecondStep, Steps},
+        command::{Answer, Command, Empty, SecondStep, Steps},
         error::ApiError,
         layers::RequestId,
         params::PathId,
@@ -36,6 +39,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(donate))
         .routes(routes!(pay_session))
         .routes(routes!(refund))
+        .routes(routes!(account, onboard))
         .routes(routes!(find))
         .routes(routes!(receipt))
         .routes(routes!(differences))
@@ -54,6 +58,13 @@ struct PaymentBody {
 struct ReceiptBody {
     /// As it is now.
     receipt: Receipt,
+}
+
+/// An account that hosts are paid to.
+#[derive(Serialize, ToSchema)]
+struct AccountBody {
+    /// As it is now.
+    account: PayoutAccount,
 }
 
 /// What differs.
@@ -134,6 +145,26 @@ async fn refund(State(app): State<App>, PathId(id): PathId<PaymentId>, command: 
     let (mut work, caller, new) = command.begin(&app).await?;
     let payment = payments::refund(&mut work.tx, caller.user_id, caller.role, id, &new).await;
     work.finish(payment.map(|payment| (StatusCode::ACCEPTED, PaymentBody { payment }))).await
+}
+
+/// How the caller's account stands that what they earn is passed on to.
+#[utoipa::path(get, operation_id = "payout_account", path = "/api/payments/account", tag = "Payments",
+    responses((status = 200, body = AccountBody), (status = 502, description = "`upstream_failed`"),
+        (status = 504, description = "`upstream_timeout`: ask again")))]
+async fn account(State(app): State<App>, caller: Caller) -> Result<Json<AccountBody>, ApiError> {
+    Ok(Json(AccountBody { account: payments::account(&app.store, caller.user_id).await? }))
+}
+
+/// Be paid: makes the caller an account at the payment provider, once, and gives the page where the provider asks
+/// its questions, each time anew.
+///
+/// What hosts earn is passed on to it some days after it was taken; whoever has no account yet is paid once they have.
+/// Charity sessions and donations are not passed on to hosts.
+#[utoipa::path(post, operation_id = "open_payout_account", path = "/api/payments/account", tag = "Payments",
+    responses((status = 200, body = Onboarding), (status = 502, description = "`upstream_failed`"),
+        (status = 504, description = "`upstream_timeout`: ask again")))]
+async fn onboard(State(app): State<App>, command: Command<Empty>) -> Result<Json<Onboarding>, ApiError> {
+    Ok(Json(payments::onboard(&app.store, command.caller.user_id).await?))
 }
 
 /// One payment, for its payer, its payee and staff.

@@ -124,6 +124,8 @@ pub struct Settings {
     pub stripe_api_base: Url,
     /// `PLATFORM_FEE_PERCENT`: of what paid hosts earn (default 10).
     pub platform_fee_percent: u32,
+    /// `PAYOUT_AFTER_DAYS`: how long payers have to dispute before hosts are paid (default 7).
+    pub payout_after_days: u32,
     /// `INVITE_TTL_ONLINE_SECS` (default 300).
     pub invite_ttl_online: Duration,
     /// `INVITE_TTL_OFFLINE_SECS` (default 86400).
@@ -210,6 +212,7 @@ impl Settings {
                 .list("STRIPE_WEBHOOK_SECRET", |secret| Ok(SecretString::from(secret.to_owned())))?,
             stripe_api_base: stripe_api_base(&env)?,
             platform_fee_percent: env.in_range("PLATFORM_FEE_PERCENT", 10, 0, 100)?,
+            payout_after_days: env.in_range("PAYOUT_AFTER_DAYS", 7, 0, 90)?,
             invite_ttl_online: Duration::from_secs(env.in_range("INVITE_TTL_ONLINE_SECS", 300, 1, 86_400)?.into()),
             invite_ttl_offline: Duration::from_secs(
                 env.in_range("INVITE_TTL_OFFLINE_SECS", 86_400, 1, 2_592_000)?.into(),
@@ -422,6 +425,7 @@ mod tests {
             ("STRIPE_API_BASE", "https://api.stripe.com/v1"),
             ("STRIPE_API_BASE", "api.stripe.com"),
             ("PLATFORM_FEE_PERCENT", "101"),
+            ("PAYOUT_AFTER_DAYS", "91"),
             ("MAX_CONNECTIONS", "many"),
             ("MAX_CONNECTIONS_PER_IP", "-1"),
             ("MAX_REQUESTS", "1.5"),

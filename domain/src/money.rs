@@ -120,12 +120,9 @@ mod tests {
 
     #[test]
     fn amounts_are_read_in_major_units() {
-        for (amount, currency, shown) in [
-            (3000, "usd", "30.00 USD"),
-            (5, "eur", "0.05 EUR"),
-            (1250, "gbp", "12.50 GBP"),
-            (500, "jpy", "500 JPY"),
-        ] {
+        for (amount, currency, shown) in
+            [(3000, "usd", "30.00 USD"), (5, "eur", "0.05 EUR"), (1250, "gbp", "12.50 GBP"), (500, "jpy", "500 JPY")]
+        {
             assert_eq!(amount_text(amount, currency), shown);
         }
     }

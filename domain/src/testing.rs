@@ -457,3 +457,16 @@ pub async fn set_capture_before(store: &Store, payment: PaymentId, at: DateTime<
         .await
         .expect("a hold can be shortened");
 }
+
+/// What the platform owes somebody by its books, in minor units.
+///
+/// # Panics
+/// When the database fails.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub async fn owed_to(store: &Store, user: UserId) -> i64 {
+    sqlx::query_scalar("select coalesce(-sum(amount_minor), 0)::bigint from ledger_entries where user_id = $1")
+        .bind(user.0)
+        .fetch_one(store.pool())
+        .await
+        .expect("the ledger can be read")
+}

@@ -195,7 +195,7 @@ mod tests {
         invites::ExpireInvite,
         maintenance::{PruneCredentials, PruneJobs, PrunePresences, RotateEvents, SweepPresence},
         notifications::{FanOutAnnouncement, MailDigest, MailNotification, PlanDigests},
-        payments::{AuthorizePayment, MakePaymentCall, ReconcilePayments, SyncPayment, WatchHolds},
+        payments::{AuthorizePayment, MakePaymentCall, PayHosts, ReconcilePayments, SyncPayment, WatchHolds},
         sam::RunSam,
         sessions::{EndForgottenSession, EndUnstartedSession, ReleaseHold, RemindOfSession},
         users::{EndPresence, EraseUser},
@@ -245,6 +245,7 @@ mod tests {
             "authorize_payment",
             &json!({"payment_id": "pay_01jd68t6hbfgyrwktgc5s87555"}),
         );
+        golden(&PayHosts {}, "pay_hosts", &json!({}));
         golden(&WatchHolds {}, "watch_holds", &json!({}));
         golden(&ReconcilePayments {}, "reconcile_payments", &json!({}));
         let session = "sess_01jd68t6hbfgyrwktgc5s87555";

@@ -27,7 +27,8 @@ impl Job for MakePaymentCall {
 /// Asks the provider how something stands, and moves our books there.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct SyncPayment {
-    /// The provider's id of a payment intent (`pi_`), a setup intent (`seti_`) or a checkout (`cs_`).
+    /// The provider's id of a payment intent (`pi_`), a setup intent (`seti_`), a checkout (`cs_`), a transfer (`tr_`) or an
+    /// account (`acct_`).
     pub object_id: String,
 }
 
@@ -66,6 +67,23 @@ pub struct WatchHolds {}
 impl Job for WatchHolds {
     const NAME: &'static str = "watch_holds";
     const QUEUE: Queue = Queue::Payments;
+    /// The next tick does it again.
+    const MAX_ATTEMPTS: i16 = 3;
+    const GLOBAL_CONCURRENCY: Option<u32> = Some(1);
+
+    fn dedupe_key(&self) -> Option<String> {
+        Some("any".to_owned())
+    }
+}
+
+/// Passes on what hosts earned and is due.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct PayHosts {}
+
+impl Job for PayHosts {
+    const NAME: &'static str = "pay_hosts";
+    const QUEUE: Queue = Queue::Payments;
+    const PRIORITY: i16 = 20;
     /// The next tick does it again.
     const MAX_ATTEMPTS: i16 = 3;
     const GLOBAL_CONCURRENCY: Option<u32> = Some(1);

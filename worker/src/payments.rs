@@ -1,7 +1,9 @@
 //! Handlers that speak with the payment provider.
 
 use humanchat_domain::payments;
-use humanchat_jobs::payments::{AuthorizePayment, MakePaymentCall, ReconcilePayments, SyncPayment, WatchHolds};
+use humanchat_jobs::payments::{
+    AuthorizePayment, MakePaymentCall, PayHosts, ReconcilePayments, SyncPayment, WatchHolds,
+};
 
 use crate::{
     job::{Context, JobResult},
@@ -24,6 +26,10 @@ pub(crate) async fn authorize_payment(job: AuthorizePayment, ctx: Context) -> Jo
 
 pub(crate) async fn watch_holds(_: WatchHolds, ctx: Context) -> JobResult {
     Ok(payments::watch_holds(ctx.store()).await?)
+}
+
+pub(crate) async fn pay_hosts(_: PayHosts, ctx: Context) -> JobResult {
+    Ok(payments::pay_hosts(ctx.store()).await?)
 }
 
 /// Where there is no provider there is nothing to compare with.

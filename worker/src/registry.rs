@@ -92,6 +92,7 @@ impl Registry {
         registry.add(payments::sync_payment);
         registry.add(payments::authorize_payment);
         registry.add(payments::watch_holds);
+        registry.add(payments::pay_hosts);
         registry.add(payments::reconcile_payments);
         registry
     }

@@ -11,7 +11,7 @@ use humanchat_jobs::{
     Job, NewJob,
     maintenance::{PruneCredentials, PruneJobs, PrunePresences, RotateEvents, SweepPresence},
     notifications::PlanDigests,
-    payments::{ReconcilePayments, WatchHolds},
+    payments::{PayHosts, ReconcilePayments, WatchHolds},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -52,6 +52,7 @@ impl Schedule {
         schedule.add("30 0 * * * *", PruneCredentials::default);
         schedule.add("0 5/10 * * * *", ReconcilePayments::default);
         schedule.add("0 2/10 * * * *", WatchHolds::default);
+        schedule.add("0 8/10 * * * *", PayHosts::default);
         schedule.add("0 30 * * * *", PrunePresences::default);
         // Local hours begin at quarters of an hour of UTC.
         schedule.add("5 0/15 * * * *", PlanDigests::default);
@@ -156,6 +157,6 @@ mod tests {
 
     #[test]
     fn the_schedule_can_be_read() {
-        assert_eq!(Schedule::all().kinds().count(), 8);
+        assert_eq!(Schedule::all().kinds().count(), 9);
     }
 }

@@ -312,9 +312,29 @@ const checks = {
     assert.equal(charge.balance_transaction.net, 22000 - 638 - 30);
     const transfer = await stripe.transfers.create({ amount: 1000, currency: 'usd', destination: account.id, transfer_group: 'g2' });
     await webhook('transfer.created', transfer.id);
-    await stripe.transfers.createReversal(transfer.id, { amount: 400 });
+    const reversal = await stripe.transfers.createReversal(transfer.id, { amount: 400, metadata: { call: 'c1' } });
+    assert.equal(reversal.metadata.call, 'c1');
     assert.equal((await stripe.transfers.retrieve(transfer.id)).amount_reversed, 400);
     await refused(stripe.transfers.createReversal(transfer.id, { amount: 601 }), Stripe.errors.StripeInvalidRequestError, { param: 'amount' });
+  },
+
+  async 'a payment is disputed, and won or lost by the evidence'() {
+    for (const [evidence, status, last] of [
+      ['winning_evidence', 'won', 'charge.dispute.funds_reinstated'], ['losing_evidence', 'lost', 'charge.dispute.closed'],
+    ]) {
+      const intent = await paid({ payment_method: 'pm_card_createDispute' });
+      assert.equal((await stripe.disputes.list({ payment_intent: intent.id })).data.length, 0);
+      await stripe.paymentIntents.capture(intent.id);
+      const { data: [dispute] } = await stripe.disputes.list({ payment_intent: intent.id });
+      assert.equal(dispute.status, 'needs_response');
+      assert.equal(dispute.amount, 22000);
+      await webhook('charge.dispute.created', dispute.id);
+      assert.equal((await stripe.charges.retrieve(dispute.charge)).disputed, true);
+      const decided = await stripe.disputes.update(dispute.id, { evidence: { uncategorized_text: evidence }, submit: true });
+      assert.equal(decided.status, status);
+      await webhook(last, dispute.id);
+      await refused(stripe.disputes.close(dispute.id), Stripe.errors.StripeInvalidRequestError, {});
+    }
   },
 
   async 'webhooks come late, again, twice and out of order'() {

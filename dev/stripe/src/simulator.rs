@@ -34,6 +34,8 @@ pub(crate) struct Simulator {
     pub(crate) requests: VecDeque<Seen>,
     /// How far its clock is ahead of the real one, in seconds.
     ahead: i64,
+    /// How far the clocks of those who are told of events are ahead, too.
+    listeners_ahead: i64,
     seed: u64,
 }
 
@@ -60,6 +62,7 @@ impl Shared {
             outbox: Outbox::new(endpoints),
             requests: VecDeque::new(),
             ahead: 0,
+            listeners_ahead: 0,
             seed,
         };
         Self { simulator: Mutex::new(simulator), wake: Notify::new() }
@@ -84,10 +87,19 @@ impl Simulator {
         self.world.tick(now);
     }
 
-    /// Moves the clock forward, and does what becomes due.
-    pub(crate) fn advance(&mut self, seconds: u32) {
+    /// Moves the clock forward, and does what becomes due. `everywhere` says that those who are told of
+    /// events have moved theirs as well.
+    pub(crate) fn advance(&mut self, seconds: u32, everywhere: bool) {
         self.ahead += i64::from(seconds);
+        if everywhere {
+            self.listeners_ahead += i64::from(seconds);
+        }
         self.tick();
+    }
+
+    /// The time that webhooks are signed with: one that those who get them take for now.
+    pub(crate) fn time_of_signatures(&self) -> i64 {
+        now() + self.listeners_ahead
     }
 
     /// Notes a request.
@@ -115,6 +127,7 @@ impl Simulator {
         self.outbox.reset();
         self.requests.clear();
         self.ahead = 0;
+        self.listeners_ahead = 0;
         self.tick();
     }
 
@@ -130,7 +143,7 @@ impl Simulator {
 
 /// The real time, in seconds since 1970.
 #[expect(clippy::disallowed_methods, reason = "the simulator's one clock; tests move it through the control API")]
-pub(crate) fn now() -> i64 {
+fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }

@@ -105,7 +105,8 @@ async fn renew_if_short(tx: &mut Tx, id: PaymentId) -> Result<()> {
     }
     let now = tx.now();
     queries::lapse(tx.conn(), id, now).await?;
-    let asked = Ask { kind: CallKind::Void, amount_minor: payment.amount, reason: Some("the hold is too short"), at: now };
+    let asked =
+        Ask { kind: CallKind::Void, amount_minor: payment.amount, reason: Some("the hold is too short"), at: now };
     ask(tx, id, &asked).await.map(drop)
 }
 

@@ -4,6 +4,7 @@
 //! where the provider says it is, and the `ledger` keeps who is owed what. No call is made inside a
 //! transaction.
 
+mod accounts;
 mod amounts;
 mod calls;
 mod differences;
@@ -13,6 +14,7 @@ mod ledger;
 mod notices;
 mod observe;
 mod parties;
+mod payouts;
 mod queries;
 mod receipts;
 mod reconcile;
@@ -26,10 +28,12 @@ use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use accounts::{AccountStatus, Onboarding, PayoutAccount, account, onboard};
 pub use differences::{Difference, open as open_differences};
 pub use donations::{NewDonation, donate};
 pub(crate) use holds::session_moved;
 pub use holds::{holds_expiring, watch_holds};
+pub use payouts::pay_hosts;
 pub use receipts::{Receipt, ReceiptLine, Talk, receipt};
 pub use reconcile::reconcile;
 pub use refunds::{NewRefund, refund};
@@ -207,6 +211,7 @@ pub async fn present(store: &Store, request_id: Option<String>, id: PaymentId) -
         Seen::Intent(intent) => (intent.client_secret, None),
         Seen::Setup(setup) => (setup.client_secret, None),
         Seen::Checkout(checkout) => (None, checkout.url),
+        Seen::Transfer(_) => (None, None),
     };
     let client_secret = client_secret.map(|secret| secret.expose_secret().to_owned());
     Ok(Opened { payment, client_secret, checkout_url })

@@ -96,6 +96,16 @@ async fn refund_failed(tx: &mut Tx, from: &Payment, to: &Payment) -> Result<()> 
     say(tx, to, to.payer_user_id, &about, (title, body)).await
 }
 
+/// What a host earned is on its way to their account.
+pub(super) async fn passed_on(tx: &mut Tx, payment: &Payment, amount_minor: i64) -> Result<()> {
+    let Some(payee) = payment.payee_user_id else { return Ok(()) };
+    let names = queries::people(tx.conn(), payment.id).await?;
+    let title = format!("{} is on its way to you", amount_text(amount_minor, &payment.currency));
+    let body = format!("It is for your talk with {}.", names.payer_name);
+    let about = format!("passed_on:{amount_minor}:{}", tx.now().timestamp());
+    say(tx, payment, payee, &about, (title, body)).await
+}
+
 /// Nothing is held for a session that is to come: the guest can pay again for a while.
 pub(super) async fn to_be_paid_again(tx: &mut Tx, payment: &Payment, until: DateTime<Utc>) -> Result<()> {
     let names = queries::people(tx.conn(), payment.id).await?;

@@ -12,7 +12,7 @@ use super::{
     calls::{Ask, CallKind, ask},
     differences, holds,
     ledger::{self, Balance},
-    notices,
+    notices, payouts,
     queries::{self, Step, Terms},
     saved_cards,
     stripe::{Checkout, Held, Intent},
@@ -96,6 +96,10 @@ async fn refund_failed(tx: &mut Tx, payment: &Payment, intent: &Intent) -> Resul
         capture_before: payment.capture_before.map(|time| time.0),
     };
     step(tx, payment, &to).await?;
+    // What the host is owed again is passed on again.
+    let again = Payment { amount_refunded: intent.refunded_minor, ..payment.clone() };
+    let at = payouts::due(tx);
+    payouts::plan(tx, &again, at).await?;
     let failed = payment.amount_refunded - intent.refunded_minor;
     let details = json!({"amount": failed, "currency": payment.currency, "refunded": intent.refunded_minor});
     differences::note(tx, Some(payment.id), &intent.id, "refund_failed", &details).await
@@ -113,7 +117,7 @@ pub(super) async fn checkout(tx: &mut Tx, id: PaymentId, checkout: &Checkout) ->
 }
 
 /// Ends a payment that nobody has made, and for which nothing is held.
-async fn give_up(tx: &mut Tx, payment: &Payment) -> Result<()> {
+pub(super) async fn give_up(tx: &mut Tx, payment: &Payment) -> Result<()> {
     let to = Step { status: PaymentState::Voided, captured_minor: 0, refunded_minor: 0, capture_before: None };
     step(tx, payment, &to).await
 }
@@ -243,13 +247,17 @@ pub(super) async fn step(tx: &mut Tx, payment: &Payment, to: &Step) -> Result<()
         sessions::set_payment(tx, session, moved.status).await?;
     }
     notices::moved(tx, payment, &moved).await?;
+    if payment.amount_captured == 0 && moved.amount_captured > 0 {
+        let at = payouts::due(tx);
+        payouts::plan(tx, &moved, at).await?;
+    }
     if moved.status == PaymentState::Voided {
         let owed = owed(tx, &moved).await?.unwrap_or_default();
         if owed > 0 {
             let details = json!({"owed": owed, "currency": moved.currency});
             differences::note(tx, Some(moved.id), &moved.id.to_string(), "owed_and_not_held", &details).await?;
         }
-        if payment.status == PaymentState::Authorized {
+        if payment.status == PaymentState::Authorized || payment.method_id.is_some() {
             holds::ended(tx, &moved).await?;
         }
     }

@@ -137,6 +137,13 @@ pub async fn capture(tx: &mut Tx, caller: UserId, session: SessionId) -> Result<
 pub async fn cancel(tx: &mut Tx, caller: UserId, session: SessionId) -> Result<Payment> {
     let (_, payment) = hosted(tx, caller, session).await?;
     match payment.status {
+        // Nothing was made that could hold money.
+        PaymentState::RequiresPayment
+            if payment.intent_id.is_none() && queries::open_call_of(tx.conn(), payment.id).await?.is_none() =>
+        {
+            observe::give_up(tx, &payment).await?;
+            observe::load(tx, payment.id).await
+        }
         PaymentState::RequiresPayment | PaymentState::Authorized => {
             let is_under_way = queries::open_call_of(tx.conn(), payment.id).await?;
             if is_under_way.is_none_or(|call| call.kind != CallKind::Void) {

@@ -113,7 +113,8 @@ async fn a_refund_that_fails_after_all_is_taken_back_and_told() {
     till.settle().await;
     let now = guest.payment(payment).await;
     assert_eq!((&now["status"], &now["amount_refunded"]), (&json!("captured"), &json!(0)));
-    let amounts: Vec<_> = booked(&till.api.store, id(&text(&payment["id"]))).await.into_iter().map(|(_, amount)| amount).collect();
+    let amounts: Vec<_> =
+        booked(&till.api.store, id(&text(&payment["id"]))).await.into_iter().map(|(_, amount)| amount).collect();
     assert_eq!(amounts, [500, -50, -450, -500, 50, 450, 500, -50, -450]);
     assert_eq!(
         guest.notified("payment").await[2..],
@@ -139,7 +140,8 @@ async fn a_look_that_is_older_than_what_is_known_says_nothing() {
     let store = till.api.store.clone();
     let looked = till.seen("GET", &intent).await.len();
     let look = tokio::spawn(async move { payments::sync(&store, None, &intent).await });
-    eventually("the look", async || (till.seen("GET", "/v1/payment_intents/").await.len() > looked).then_some(())).await;
+    eventually("the look", async || (till.seen("GET", "/v1/payment_intents/").await.len() > looked).then_some(()))
+        .await;
     host.patch(&format!("/api/sessions/{session}"), json!({"status": "cancelled"})).await.ok(200);
     till.settle().await;
     assert_eq!(guest.payment(&payment).await["status"], "voided");

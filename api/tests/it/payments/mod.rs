@@ -3,6 +3,7 @@
 mod donations;
 mod faults;
 mod holds;
+mod payouts;
 mod saved_cards;
 mod sessions;
 mod webhooks;
@@ -167,7 +168,7 @@ impl Till {
     /// Moves both clocks: ours, and the provider's.
     pub async fn advance(&self, by: Duration) {
         self.api.advance(by);
-        self.steer(Method::POST, "/_sim/clock", json!({"advance_secs": by.as_secs()})).await;
+        self.steer(Method::POST, "/_sim/clock", json!({"advance_secs": by.as_secs(), "everywhere": true})).await;
     }
 
     /// A session of 30 minutes for 30 dollars that waits to be paid for, and for its host.

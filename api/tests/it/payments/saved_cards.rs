@@ -172,6 +172,21 @@ async fn a_moved_session_moves_its_authorisation() {
 }
 
 #[tokio::test]
+async fn a_host_who_waives_a_saved_card_has_the_guest_asked_again() {
+    let till = till().await;
+    let [guest, host] = till.open_host().await;
+    let (session, payment) = saved(&till, &guest, &host, "4242424242424242").await;
+    let waived = host.pay_session(&session, "cancel").await.ok(202);
+    assert_eq!(waived["payment"]["status"], "voided");
+    assert!(guest.session_now(&session).await["hold_expires_at"].is_string());
+    let again = guest.pay_session(&session, "create").await.ok(201);
+    assert_ne!(again["payment"]["id"], payment["id"]);
+    till.authorise(&again).await;
+    till.settle().await;
+    assert_eq!(guest.session_now(&session).await["hold_expires_at"], json!(null));
+}
+
+#[tokio::test]
 async fn a_fee_is_taken_from_a_card_that_was_only_saved() {
     let till = till().await;
     let [guest, host] = till.open_host().await;
@@ -203,31 +218,28 @@ async fn a_fee_that_cannot_be_had_is_for_staff_to_know() {
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_goes_wrong_a_card_is_saved_and_authorised_once() {
     for trouble in super::faults::troubles() {
+        let till = till().await;
+        let [guest, host] = till.open_host().await;
         for path in ["/v1/customers", "/v1/setup_intents", "/v1/payment_intents"] {
-            let till = till().await;
-            let [guest, host] = till.open_host().await;
             till.fault(on(&trouble, path)).await;
-            let start = till.slot(5 * 24);
-            let booked = till.book(&guest, &host, start).await;
-            let session = text(&booked["session"]["id"]);
-            let mut opened = guest.pay_session(&session, "create").await;
-            for _ in 0..3 {
-                if opened.status != 201 {
-                    opened = guest.pay_session(&session, "create").await;
-                }
-            }
-            let opened = opened.ok(201);
-            till.authorise(&opened).await;
-            till.settle().await;
-            till.come_to(start - TimeDelta::hours(48)).await;
-            till.advance(Duration::from_secs(31)).await;
-            till.settle().await;
-            let now = guest.payment(&opened["payment"]).await;
-            assert_eq!(now["status"], "authorized", "{path} {trouble}");
-            assert_eq!(till.money().await, [[3000, 0, 0, 0]], "{path} {trouble}");
-            let state = till.state().await;
-            assert_eq!(state["customers"].as_array().unwrap().len(), 1, "{path} {trouble}");
         }
+        let start = till.slot(5 * 24);
+        let session = text(&till.book(&guest, &host, start).await["session"]["id"]);
+        let mut opened = guest.pay_session(&session, "create").await;
+        for _ in 0..6 {
+            if opened.status != 201 {
+                opened = guest.pay_session(&session, "create").await;
+            }
+        }
+        let opened = opened.ok(201);
+        till.authorise(&opened).await;
+        till.settle().await;
+        till.come_to(start - TimeDelta::hours(48)).await;
+        till.advance(Duration::from_secs(31)).await;
+        till.settle().await;
+        assert_eq!(guest.payment(&opened["payment"]).await["status"], "authorized", "{trouble}");
+        assert_eq!(till.money().await, [[3000, 0, 0, 0]], "{trouble}");
+        assert_eq!(till.state().await["customers"].as_array().unwrap().len(), 1, "{trouble}");
     }
 }
 
@@ -238,7 +250,8 @@ async fn calling_off_while_the_card_is_authorised_holds_nothing() {
         let [guest, host] = till.open_host().await;
         let (session, payment) = saved(&till, &guest, &host, "4242424242424242").await;
         till.advance(Duration::from_hours(73)).await;
-        till.fault(json!({"method": "POST", "path": "/v1/payment_intents", "effect": "delay", "delay_ms": delay})).await;
+        till.fault(json!({"method": "POST", "path": "/v1/payment_intents", "effect": "delay", "delay_ms": delay}))
+            .await;
         let path = format!("/api/sessions/{session}");
         let cancel = async {
             guest.patch(&path, json!({"status": "cancelled"})).await.ok(200);
@@ -255,10 +268,11 @@ async fn calling_off_while_the_card_is_authorised_holds_nothing() {
 async fn what_no_webhook_told_is_found_out() {
     let till = till().await;
     let [guest, host] = till.open_host().await;
-    till.steer(Method::PUT, "/_sim/webhooks", json!({"drop": 1})).await;
     let booked = till.book(&guest, &host, till.slot(120)).await;
     let session = text(&booked["session"]["id"]);
     let opened = guest.pay_session(&session, "create").await.ok(201);
+    till.hear().await;
+    till.steer(Method::PUT, "/_sim/webhooks", json!({"drop": 2})).await;
     till.authorise(&opened).await;
     till.advance(Duration::from_mins(11)).await;
     humanchat_domain::payments::reconcile(&till.api.store).await.unwrap();

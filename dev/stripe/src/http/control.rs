@@ -8,7 +8,7 @@
 //! | `PUT /_sim/webhooks` | `{paused?, duplicate?, shuffle_ms?, delay_ms?, drop?, seed?}`; what is absent is off |
 //! | `POST /_sim/webhooks/endpoints` | one more place that gets events: `{url, secrets}` |
 //! | `POST /_sim/events/{id}/resend` | sends an event again |
-//! | `POST /_sim/clock` | moves the clock: `{advance_secs}` |
+//! | `POST /_sim/clock` | moves the clock: `{advance_secs, everywhere?}`, with the listeners' clocks moved along or not |
 //! | `POST /_sim/reset` | forgets everything but the webhook endpoints |
 
 use std::sync::Arc;
@@ -73,11 +73,13 @@ async fn resend(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> St
 #[serde(deny_unknown_fields)]
 struct Advance {
     advance_secs: u32,
+    #[serde(default)]
+    everywhere: bool,
 }
 
 async fn advance(State(shared): State<Arc<Shared>>, Json(body): Json<Advance>) -> Json<Value> {
     Json(shared.with(|simulator| {
-        simulator.advance(body.advance_secs);
+        simulator.advance(body.advance_secs, body.everywhere);
         json!({"now": simulator.world.now})
     }))
 }

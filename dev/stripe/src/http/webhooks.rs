@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until};
 
 use crate::outbox::Delivery;
-use crate::simulator::{Shared, now};
+use crate::simulator::Shared;
 
 const AT_ONCE: usize = 8;
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -26,7 +26,8 @@ pub(crate) async fn deliver(shared: Arc<Shared>, client: reqwest::Client) {
             let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
             let (shared, client) = (Arc::clone(&shared), client.clone());
             tokio::spawn(async move {
-                let status = send(&client, &delivery).await;
+                let time = shared.with(|simulator| simulator.time_of_signatures());
+                let status = send(&client, &delivery, time).await;
                 shared.with(|simulator| simulator.outbox.tried(delivery, status));
                 shared.wake.notify_one();
                 drop(place);
@@ -41,8 +42,8 @@ pub(crate) async fn deliver(shared: Arc<Shared>, client: reqwest::Client) {
 }
 
 /// The status of the answer, if there is one.
-async fn send(client: &reqwest::Client, delivery: &Delivery) -> Option<u16> {
-    let signature = signature(&delivery.endpoint.secrets, now(), &delivery.body);
+async fn send(client: &reqwest::Client, delivery: &Delivery, time: i64) -> Option<u16> {
+    let signature = signature(&delivery.endpoint.secrets, time, &delivery.body);
     let request = client
         .post(&delivery.endpoint.url)
         .timeout(PATIENCE)

@@ -19,6 +19,8 @@ pub(crate) enum Behaviour {
     RefundFails,
     /// It pays; refunds to it are pending for a while.
     RefundPends,
+    /// It pays; its owner says that it wasn't them.
+    Disputed,
 }
 
 /// A test card.
@@ -128,5 +130,6 @@ const CARDS: &[Card] = &[
     card("4000002760003184", "pm_card_authenticationRequired", "visa", Behaviour::Asks),
     card("4000002500003155", "pm_card_authenticationRequiredOnSetup", "visa", Behaviour::AsksUntilSetUp),
     card("4000000000005126", "pm_card_refundFail", "visa", Behaviour::RefundFails),
+    card("4000000000000259", "pm_card_createDispute", "visa", Behaviour::Disputed),
     card("4000000000007726", "pm_card_pendingRefund", "visa", Behaviour::RefundPends),
 ];

@@ -26,6 +26,8 @@ pub(crate) struct Charge {
     /// Until when a hold can be captured; `None` where the money was taken at once.
     pub(crate) capture_before: Option<i64>,
     pub(crate) captured: bool,
+    /// Whether its card's owner ever disputed it.
+    pub(crate) disputed: bool,
     /// What was taken.
     pub(crate) amount_captured: i64,
     /// What was held and let go. Stripe counts it as refunded too.
@@ -127,7 +129,7 @@ impl Row for Charge {
             "currency": self.currency,
             "customer": self.customer,
             "description": self.description,
-            "disputed": false,
+            "disputed": self.disputed,
             "failure_balance_transaction": null,
             "failure_code": self.failure.map(|decline| decline.code),
             "failure_message": self.failure.map(|decline| decline.message),

@@ -8,6 +8,7 @@ pub(crate) mod charges;
 pub(crate) mod checkout;
 pub(crate) mod connect;
 pub(crate) mod customers;
+pub(crate) mod disputes;
 pub(crate) mod events;
 pub(crate) mod expand;
 pub(crate) mod intents;
@@ -44,6 +45,7 @@ pub(crate) struct World {
     pub(crate) charges: Table<charges::Charge>,
     pub(crate) checkouts: Table<checkout::CheckoutSession>,
     pub(crate) customers: Table<customers::Customer>,
+    pub(crate) disputes: Table<disputes::Dispute>,
     pub(crate) events: Table<events::Event>,
     pub(crate) intents: Table<intents::PaymentIntent>,
     pub(crate) methods: Table<methods::PaymentMethod>,
@@ -72,6 +74,7 @@ impl World {
             charges: Table::default(),
             checkouts: Table::default(),
             customers: Table::default(),
+            disputes: Table::default(),
             events: Table::default(),
             intents: Table::default(),
             methods: Table::default(),
@@ -116,6 +119,7 @@ impl World {
             "ch" => of(&self.charges, id),
             "cs" => of(&self.checkouts, id),
             "cus" => of(&self.customers, id),
+            "du" => of(&self.disputes, id),
             "evt" => of(&self.events, id),
             "pi" => of(&self.intents, id),
             "pm" => of(&self.methods, id),

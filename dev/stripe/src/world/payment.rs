@@ -249,6 +249,7 @@ impl World {
             failure,
             capture_before,
             captured: false,
+            disputed: false,
             amount_captured: 0,
             released: 0,
             returned: 0,
@@ -280,7 +281,11 @@ impl World {
         intent.status = Status::Succeeded;
         intent.amount_capturable = 0;
         intent.amount_received = amount;
-        self.pass_on(charge)
+        self.pass_on(charge)?;
+        match self.charges.find(charge)?.card.behaviour {
+            Behaviour::Disputed => self.dispute(charge),
+            _ => Ok(()),
+        }
     }
 
     /// Lets go of everything the charge holds. Stripe tells this as a refund of a charge that isn't captured.

@@ -123,7 +123,7 @@ impl World {
             return Err(ApiError::invalid("amount", &message));
         }
         let transfer_reversal = match transfer.filter(|_| reverse_transfer) {
-            Some(transfer) => Some(self.reverse(&transfer, amount)?),
+            Some(transfer) => Some(self.reverse(&transfer, amount, Metadata::new())?),
             None => None,
         };
         let (status, settles_as) = match behaviour {

@@ -43,6 +43,7 @@ impl World {
             "charges": all(&self.charges),
             "checkout_sessions": all(&self.checkouts),
             "customers": all(&self.customers),
+            "disputes": all(&self.disputes),
             "refunds": all(&self.refunds),
             "setup_intents": all(&self.setups),
             "transfers": all(&self.transfers),

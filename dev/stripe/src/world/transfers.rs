@@ -33,6 +33,7 @@ pub(crate) struct Reversal {
     currency: Currency,
     transfer: String,
     balance_transaction: String,
+    metadata: Metadata,
 }
 
 impl Transfer {
@@ -51,7 +52,7 @@ impl Reversal {
             "created": self.created,
             "currency": self.currency,
             "destination_payment_refund": null,
-            "metadata": {},
+            "metadata": self.metadata,
             "source_refund": null,
             "transfer": self.transfer,
         })
@@ -186,18 +187,19 @@ impl World {
         let transfer = self.transfers.find(id)?;
         let left = transfer.amount - transfer.reversed();
         let amount = params.integer("amount")?.unwrap_or(left);
-        params.ignore(&["description", "metadata", "refund_application_fee"]);
+        let metadata = params.metadata()?;
+        params.ignore(&["description", "refund_application_fee"]);
         params.finish()?;
         if !(1..=left).contains(&amount) {
             let message = format!("Transfer reversal amount is greater than unreversed amount on transfer ({left})");
             return Err(ApiError::invalid("amount", &message));
         }
-        let reversal = self.reverse(id, amount)?;
+        let reversal = self.reverse(id, amount, metadata)?;
         Ok(self.json(&reversal).unwrap_or_default())
     }
 
     /// Takes back `amount`, or what is left if that is less.
-    pub(crate) fn reverse(&mut self, id: &str, amount: i64) -> Result<String, ApiError> {
+    pub(crate) fn reverse(&mut self, id: &str, amount: i64, metadata: Metadata) -> Result<String, ApiError> {
         let transfer = self.transfers.find(id)?;
         let (currency, amount) = (transfer.currency, amount.min(transfer.amount - transfer.reversed()));
         let reversal = self.id("trr");
@@ -210,6 +212,7 @@ impl World {
             currency,
             transfer: id.to_owned(),
             balance_transaction,
+            metadata,
         });
         self.emit("transfer.reversed", id);
         Ok(reversal)

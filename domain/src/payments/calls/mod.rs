@@ -13,12 +13,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    Payment, PaymentKind, observe,
+    Payment, PaymentKind, accounts, observe,
     parties::{self, PartyKind},
-    queries, saved_cards,
-    stripe::{Checkout, Failure, Intent, Setup},
+    payouts, queries, saved_cards,
+    stripe::{Checkout, Failure, Intent, Setup, Transfer},
 };
-use send::{current, look_up, send};
 use crate::{
     Store,
     error::{Error, Refusal, Result},
@@ -26,6 +25,7 @@ use crate::{
     tx::Tx,
     users::text_enum,
 };
+use send::{current, look_up, send};
 
 text_enum! {
     /// What is asked of the provider.
@@ -44,6 +44,10 @@ text_enum! {
         Void,
         /// To give back some of what was taken.
         Refund,
+        /// To pass on what a host earned.
+        Transfer,
+        /// To take some of that back.
+        ReverseTransfer,
     }
 }
 
@@ -56,6 +60,8 @@ pub(super) struct Call {
     /// The idempotency key, the same in every attempt.
     pub key: String,
     pub amount_minor: i64,
+    /// Which transfer some is taken back of.
+    pub transfer_id: Option<String>,
     /// When it was last begun.
     pub attempted_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
@@ -65,6 +71,8 @@ pub(super) struct Call {
 pub(super) const KEY_LIFE: TimeDelta = TimeDelta::hours(23);
 /// When the job of a call that a request makes looks after it.
 pub(super) const LOOK_AFTER: TimeDelta = TimeDelta::seconds(15);
+/// How often what the provider failed at is asked for anew.
+pub(super) const MOST_ROUNDS: i64 = 5;
 /// The provider's own failure, after it was looked up that nothing came of the call.
 const FAILED: &str = "upstream_failed";
 const TOO_OLD: &str = "key_too_old";
@@ -75,6 +83,7 @@ pub(super) enum Seen {
     Intent(Intent),
     Setup(Setup),
     Checkout(Checkout),
+    Transfer(Transfer),
 }
 
 /// A settled call.
@@ -123,6 +132,13 @@ pub(super) async fn ask(tx: &mut Tx, payment: PaymentId, ask: &Ask<'_>) -> Resul
     Ok(id)
 }
 
+/// The same for taking back some of a transfer.
+pub(super) async fn ask_back(tx: &mut Tx, payment: PaymentId, transfer_id: &str, amount_minor: i64) -> Result<()> {
+    let (id, now) = (PaymentCallId::new(), tx.now());
+    queries::insert_reversal(tx.conn(), id, payment, transfer_id, amount_minor, now).await?;
+    tx.enqueue(&MakePaymentCall { call_id: id })
+}
+
 /// Makes a call, or finds out what became of it.
 ///
 /// # Errors
@@ -140,14 +156,9 @@ pub(super) async fn make(store: &Store, request_id: Option<String>, id: PaymentC
         let end = End::refused(TOO_OLD, "it was not known in time whether this was done", None);
         return settle(store, request_id, &call, &payment, end).await.map(Some);
     }
-    let customer = match call.kind {
-        CallKind::CreateSetup | CallKind::Authorize => {
-            Some(parties::named(store, PartyKind::Customer, payment.payer_user_id).await?)
-        }
-        _ => None,
-    };
+    let party = party(store, &call, &payment).await?;
     queries::attempt(&store.pool, call.id, now).await?;
-    let end = match send(store, stripe, &call, &payment, customer.as_deref()).await {
+    let end = match send(store, stripe, &call, &payment, party.as_deref()).await {
         Ok(seen) => End::done(seen),
         Err(Failure::Refused { code, message }) => {
             tracing::warn!(call = %call.id, code, "the payment provider refused a call");
@@ -168,6 +179,17 @@ pub(super) async fn make(store: &Store, request_id: Option<String>, id: PaymentC
     settle(store, request_id, &call, &payment, end).await.map(Some)
 }
 
+/// Whom a call is about: the customer whose card it is, or the account that is paid.
+async fn party(store: &Store, call: &Call, payment: &Payment) -> Result<Option<String>> {
+    match (call.kind, payment.payee_user_id) {
+        (CallKind::CreateSetup | CallKind::Authorize, _) => {
+            parties::named(store, PartyKind::Customer, payment.payer_user_id).await.map(Some)
+        }
+        (CallKind::Transfer, Some(payee)) => accounts::ready(store, payee).await,
+        _ => Ok(None),
+    }
+}
+
 async fn load(store: &Store, id: PaymentId) -> Result<Payment> {
     let mut conn = store.pool.acquire().await?;
     let payment = queries::find(&mut conn, id, None).await?;
@@ -177,13 +199,7 @@ async fn load(store: &Store, id: PaymentId) -> Result<Payment> {
 
 /// Writes down how a call ended, and moves the payment to where the provider says it is. `before` is
 /// the payment as it was when the provider was asked.
-async fn settle(
-    store: &Store,
-    request_id: Option<String>,
-    call: &Call,
-    before: &Payment,
-    end: End,
-) -> Result<Made> {
+async fn settle(store: &Store, request_id: Option<String>, call: &Call, before: &Payment, end: End) -> Result<Made> {
     let mut tx = store.begin(request_id).await?;
     observe::lock(&mut tx, call.payment_id).await?;
     let now = tx.now();
@@ -192,6 +208,7 @@ async fn settle(
     match &end.seen {
         Some(Seen::Intent(intent)) => observe::intent(&mut tx, call.payment_id, intent, Some(before)).await?,
         Some(Seen::Setup(setup)) => saved_cards::observe(&mut tx, call.payment_id, setup).await?,
+        Some(Seen::Transfer(transfer)) => payouts::observe(&mut tx, call.payment_id, transfer).await?,
         Some(Seen::Checkout(checkout)) => observe::checkout(&mut tx, call.payment_id, checkout).await?,
         None => {}
     }
@@ -199,6 +216,7 @@ async fn settle(
         refusals::follow(&mut tx, call, code).await?;
     }
     observe::follow_session(&mut tx, call.payment_id).await?;
+    payouts::follow(&mut tx, call.payment_id).await?;
     let payment = observe::load(&mut tx, call.payment_id).await?;
     tx.commit().await?;
     Ok(Made { payment, seen: end.seen })

@@ -3,26 +3,24 @@
 use chrono::TimeDelta;
 use serde_json::json;
 
-use super::{Ask, Call, CallKind, FAILED, ask};
+use super::{Ask, Call, CallKind, FAILED, MOST_ROUNDS, ask, ask_back};
 use crate::{
     error::Result,
     payments::{
-        Payment, PaymentState, differences, observe,
+        Payment, PaymentState, differences, observe, payouts,
         queries::{self, Step},
         saved_cards,
     },
     tx::Tx,
 };
 
-/// How often what the provider failed at is asked for anew.
-const MOST_ROUNDS: i64 = 5;
-
 /// What follows when a call came to nothing.
 pub(super) async fn follow(tx: &mut Tx, call: &Call, code: &str) -> Result<()> {
     let payment = observe::load(tx, call.payment_id).await?;
     if matches!(call.kind, CallKind::CreateIntent | CallKind::CreateCheckout | CallKind::CreateSetup) {
         let to = Step { status: PaymentState::Failed, captured_minor: 0, refunded_minor: 0, capture_before: None };
-        if payment.status == PaymentState::RequiresPayment && payment.intent_id.is_none() && payment.method_id.is_none() {
+        if payment.status == PaymentState::RequiresPayment && payment.intent_id.is_none() && payment.method_id.is_none()
+        {
             observe::step(tx, &payment, &to).await?;
         }
         return Ok(());
@@ -33,10 +31,18 @@ pub(super) async fn follow(tx: &mut Tx, call: &Call, code: &str) -> Result<()> {
         if call.kind == CallKind::Capture {
             observe::begin_capture(tx, &payment).await?;
         }
-        let again = Ask { kind: call.kind, amount_minor: call.amount_minor, reason: None, at: tx.now() + pause };
-        ask(tx, payment.id, &again).await?;
+        match &call.transfer_id {
+            Some(transfer_id) => ask_back(tx, payment.id, transfer_id, call.amount_minor).await?,
+            None => {
+                let at = tx.now() + pause;
+                let again = Ask { kind: call.kind, amount_minor: call.amount_minor, reason: None, at };
+                ask(tx, payment.id, &again).await?;
+            }
+        }
     } else if call.kind == CallKind::Authorize {
         saved_cards::refused(tx, &payment).await?;
+    } else if call.kind == CallKind::Transfer {
+        payouts::refused(tx, &payment, code).await?;
     } else if still_wanted(call.kind, &payment) {
         let details = json!({"call": call.id, "asked": call.kind, "amount": call.amount_minor, "code": code});
         differences::note(tx, Some(payment.id), &call.id.to_string(), "call_refused", &details).await?;
@@ -51,6 +57,7 @@ fn still_wanted(kind: CallKind, payment: &Payment) -> bool {
         CallKind::Authorize => payment.status == PaymentState::RequiresPayment && payment.intent_id.is_none(),
         CallKind::Capture => payment.status == PaymentState::Authorized,
         CallKind::Void => matches!(payment.status, PaymentState::Authorized | PaymentState::RequiresPayment),
-        CallKind::Refund => payment.status == PaymentState::Captured,
+        CallKind::Refund | CallKind::Transfer => payment.status == PaymentState::Captured,
+        CallKind::ReverseTransfer => true,
     }
 }

@@ -8,22 +8,28 @@ use crate::{
     error::Result,
     payments::{
         Payment,
-        stripe::{Around, Failure, Held, Intent, Order, Page, Stripe},
+        stripe::{Around, Failure, Held, Intent, Order, Page, PassingOn, Stripe},
     },
 };
 
-pub(super) async fn send(store: &Store, stripe: &Stripe, call: &Call, payment: &Payment, customer: Option<&str>) -> Result<Seen, Failure> {
+pub(super) async fn send(
+    store: &Store,
+    stripe: &Stripe,
+    call: &Call,
+    payment: &Payment,
+    party: Option<&str>,
+) -> Result<Seen, Failure> {
     let order = Order { payment_id: payment.id, amount_minor: call.amount_minor, currency: &payment.currency };
     let unknown = Failure::Unknown { answered: false };
     let intent_id = payment.intent_id.as_deref();
     Ok(match call.kind {
         CallKind::CreateIntent => Seen::Intent(Box::pin(stripe.create_intent(&call.key, &order)).await?),
         CallKind::CreateSetup => {
-            let customer = customer.ok_or(unknown)?;
+            let customer = party.ok_or(unknown)?;
             Seen::Setup(Box::pin(stripe.create_setup(&call.key, customer, payment.id)).await?)
         }
         CallKind::Authorize => {
-            let (Some(customer), Some(method)) = (customer, &payment.method_id) else { return Err(unknown) };
+            let (Some(customer), Some(method)) = (party, &payment.method_id) else { return Err(unknown) };
             Seen::Intent(Box::pin(stripe.authorize(&call.key, &order, customer, method)).await?)
         }
         CallKind::CreateCheckout => {
@@ -43,6 +49,30 @@ pub(super) async fn send(store: &Store, stripe: &Stripe, call: &Call, payment: &
             // What that makes of the payment.
             Seen::Intent(stripe.intent(intent_id).await.ok().flatten().ok_or(unknown)?)
         }
+        CallKind::Transfer => {
+            let intent_id = intent_id.ok_or_else(|| unknown.clone())?;
+            let intent = stripe.intent(intent_id).await.ok().flatten();
+            let charge_id = intent.and_then(|intent| intent.charge_id);
+            let Some(account_id) = party else {
+                let message = "the host's account takes no transfers now".to_owned();
+                return Err(Failure::Refused { code: "account_not_ready".to_owned(), message });
+            };
+            let charge_id = charge_id.as_deref().ok_or(unknown)?;
+            let what = PassingOn {
+                payment_id: payment.id,
+                call_id: call.id,
+                amount_minor: call.amount_minor,
+                currency: &payment.currency,
+                account_id,
+                charge_id,
+            };
+            Seen::Transfer(stripe.transfer(&call.key, &what).await?)
+        }
+        CallKind::ReverseTransfer => {
+            let transfer_id = call.transfer_id.as_deref().ok_or_else(|| unknown.clone())?;
+            stripe.reverse(&call.key, transfer_id, call.id, call.amount_minor).await?;
+            Seen::Transfer(stripe.transfer_by_id(transfer_id).await.ok().flatten().ok_or(unknown)?)
+        }
     })
 }
 
@@ -53,9 +83,7 @@ pub(super) async fn look_up(stripe: &Stripe, call: &Call, payment: &Payment) -> 
         CallKind::CreateIntent => {
             stripe.intent_of(payment.id, around).await?.map(|intent| End::done(Seen::Intent(intent)))
         }
-        CallKind::CreateSetup => {
-            stripe.setup_of(payment.id, around).await?.map(|setup| End::done(Seen::Setup(setup)))
-        }
+        CallKind::CreateSetup => stripe.setup_of(payment.id, around).await?.map(|setup| End::done(Seen::Setup(setup))),
         CallKind::Authorize => match stripe.intent_of(payment.id, around).await? {
             Some(intent) if intent.held == Held::Nothing => {
                 // Declined; or not yet decided, and then the same call again says how it ends.
@@ -83,6 +111,15 @@ pub(super) async fn look_up(stripe: &Stripe, call: &Call, payment: &Payment) -> 
                 return Ok(None);
             }
             intent_of(stripe, payment).await?.map(|intent| End::done(Seen::Intent(intent)))
+        }
+        CallKind::Transfer => {
+            stripe.transfer_of(payment.id, call.id).await?.map(|transfer| End::done(Seen::Transfer(transfer)))
+        }
+        CallKind::ReverseTransfer => {
+            let Some(transfer_id) = &call.transfer_id else { return Ok(None) };
+            let transfer = stripe.transfer_by_id(transfer_id).await?;
+            let done = transfer.filter(|transfer| transfer.calls.contains(&call.id.to_string()));
+            done.map(|transfer| End::done(Seen::Transfer(transfer)))
         }
     })
 }

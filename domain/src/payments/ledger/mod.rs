@@ -41,6 +41,17 @@ pub(super) async fn book(tx: &mut Tx, payment: &Payment, from: Balance, to: Bala
     Ok(())
 }
 
+/// Books what was passed on to the payee, or taken back where that is negative.
+pub(super) async fn pass_on(tx: &mut Tx, payment: &Payment, amount_minor: i64) -> Result<()> {
+    let now = tx.now();
+    let kind = if amount_minor > 0 { "transfer" } else { "transfer_reversal" };
+    let entries = [
+        Entry { account: "provider", user_id: None, amount_minor: -amount_minor },
+        Entry { account: "payee", user_id: payment.payee_user_id, amount_minor },
+    ];
+    Ok(queries::insert(tx.conn(), payment, kind, &entries, now).await?)
+}
+
 /// What it takes to move everybody's share from that of one net amount to that of another.
 fn entries(payment: &Payment, before: i64, after: i64) -> Vec<Entry> {
     let fee = |net| match payment.payee_user_id {

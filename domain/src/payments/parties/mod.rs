@@ -1,4 +1,5 @@
-//! Who people are at the provider: a payer a customer, whose cards can be saved.
+//! Who people are at the provider: a payer a customer, whose cards can be saved; a host an account,
+//! which what they earned is passed on to.
 //!
 //! Each is made once, when first needed. The idempotency key is stored before the call; one whose
 //! outcome isn't known is looked up, and made under another key only after it was seen that
@@ -80,6 +81,11 @@ pub(super) async fn named(store: &Store, kind: PartyKind, user: UserId) -> Resul
     }
 }
 
+/// Whose the provider's id of somebody is.
+pub(super) async fn owner(store: &Store, kind: PartyKind, object_id: &str) -> Result<Option<UserId>> {
+    Ok(queries::owner(&store.pool, kind, object_id).await?)
+}
+
 async fn keep(store: &Store, kind: PartyKind, user: UserId, id: String) -> Result<String> {
     // Whoever was first has said the same, for it was the same call.
     Ok(queries::keep(&store.pool, user, kind, &id).await?)
@@ -92,4 +98,3 @@ fn new_key() -> String {
 fn not_yet() -> crate::error::Error {
     Refusal::UpstreamTimeout("the payment provider has not answered").into()
 }
-

@@ -74,3 +74,13 @@ pub(super) async fn keep(pool: &Pool, user: UserId, kind: PartyKind, id: &str) -
     .fetch_one(pool)
     .await
 }
+
+pub(super) async fn owner(pool: &Pool, kind: PartyKind, object_id: &str) -> sqlx::Result<Option<UserId>> {
+    sqlx::query_scalar!(
+        r#"select user_id as "user_id: UserId" from payment_parties where object_id = $1 and kind = $2"#,
+        object_id,
+        kind as PartyKind,
+    )
+    .fetch_optional(pool)
+    .await
+}

@@ -5,9 +5,7 @@ mod cards;
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-pub(super) use cards::{
-    count_holds_ending, holds_ending, lapse, name_setup, payments_of, people, set_authorize_at,
-};
+pub(super) use cards::{count_holds_ending, holds_ending, lapse, name_setup, payments_of, people, set_authorize_at};
 
 use super::{
     Payment, PaymentKind, PaymentState,
@@ -256,12 +254,36 @@ pub(super) async fn insert_call(
     Ok(result.rows_affected() > 0)
 }
 
+/// Writes down that some is taken back of a transfer. Nothing else of the payment's is open.
+pub(super) async fn insert_reversal(
+    conn: &mut PgConnection,
+    id: PaymentCallId,
+    payment: PaymentId,
+    transfer_id: &str,
+    amount_minor: i64,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "insert into payment_calls (id, payment_id, kind, key, amount_minor, transfer_id, created_at)
+         values ($1, $2, 'reverse_transfer', $3, $4, $5, $6)",
+        id.0,
+        payment.0,
+        id.to_string(),
+        amount_minor,
+        transfer_id,
+        now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// A call that has not been settled.
 pub(super) async fn open_call(pool: &Pool, id: PaymentCallId) -> sqlx::Result<Option<Call>> {
     sqlx::query_as!(
         Call,
         r#"select id as "id: PaymentCallId", payment_id as "payment_id: PaymentId", kind as "kind: CallKind",
-                  key, amount_minor, attempted_at, created_at
+                  key, amount_minor, transfer_id, attempted_at, created_at
            from payment_calls where id = $1 and state = 'open'"#,
         id.0,
     )
@@ -274,7 +296,7 @@ pub(super) async fn open_call_of(conn: &mut PgConnection, id: PaymentId) -> sqlx
     sqlx::query_as!(
         Call,
         r#"select id as "id: PaymentCallId", payment_id as "payment_id: PaymentId", kind as "kind: CallKind",
-                  key, amount_minor, attempted_at, created_at
+                  key, amount_minor, transfer_id, attempted_at, created_at
            from payment_calls where payment_id = $1 and state = 'open'"#,
         id.0,
     )

@@ -3,6 +3,7 @@
 //! A call that moves money carries the idempotency key it was written down with. Nothing is retried
 //! here. Answers may hold a client's secret: they are never logged.
 
+mod connect;
 mod outcome;
 mod read;
 mod saved;
@@ -27,6 +28,7 @@ use stripe_core::{
 use stripe_shared::{CheckoutSessionMode, PaymentIntentCaptureMethod};
 use stripe_types::Currency;
 
+pub(super) use connect::{Account, Dispute, PassingOn, Transfer};
 pub(super) use outcome::{Checkout, Failure, Held, Intent, Notice, Setup};
 pub(super) use read::Around;
 

@@ -7,8 +7,8 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use stripe::StripeError;
 use stripe_shared::{
-    ApiErrors, ApiErrorsType, Charge, CheckoutSession, CheckoutSessionStatus, PaymentIntent, PaymentIntentStatus, SetupIntent,
-    SetupIntentStatus,
+    ApiErrors, ApiErrorsType, Charge, CheckoutSession, CheckoutSessionStatus, PaymentIntent, PaymentIntentStatus,
+    SetupIntent, SetupIntentStatus,
 };
 use stripe_types::Expandable;
 
@@ -81,6 +81,10 @@ pub(crate) struct Intent {
     pub client_secret: Option<SecretString>,
     /// Whether the charge that says what was refunded came with it.
     pub has_charge: bool,
+    /// The charge that holds or took the money.
+    pub charge_id: Option<String>,
+    /// Whether its payer's bank was ever told that it is not theirs.
+    pub is_disputed: bool,
     /// Why a card was declined for it at last.
     pub declined: Option<String>,
 }
@@ -102,6 +106,8 @@ impl From<PaymentIntent> for Intent {
             currency: intent.currency.to_string(),
             capture_before: charge.and_then(capture_before),
             has_charge: charge.is_some(),
+            is_disputed: charge.is_some_and(|charge| charge.disputed),
+            charge_id: intent.latest_charge.as_ref().map(|charge| charge.id().to_string()),
             declined: intent.last_payment_error.map(|error| code(&error)),
             client_secret: intent.client_secret.map(Into::into),
             id: intent.id.to_string(),
@@ -194,11 +200,11 @@ struct Object {
 }
 
 impl Notice {
-    /// The intent, setup or checkout that it is about, if it is about one.
+    /// What it is about, if that is something we may know: an intent, setup, checkout, transfer or account.
     pub(crate) fn object_id(&self) -> Option<String> {
         let object = &self.data.object;
         match object.kind.as_deref()? {
-            "payment_intent" | "setup_intent" | "checkout.session" => object.id.clone(),
+            "payment_intent" | "setup_intent" | "checkout.session" | "transfer" | "account" => object.id.clone(),
             "charge" | "refund" | "dispute" => match object.payment_intent.as_ref()? {
                 serde_json::Value::String(id) => Some(id.clone()),
                 intent => intent.get("id")?.as_str().map(ToOwned::to_owned),

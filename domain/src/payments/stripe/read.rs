@@ -170,7 +170,7 @@ impl Around {
     }
 }
 
-fn found<T>(answer: Result<T, StripeError>) -> Result<Option<T>> {
+pub(super) fn found<T>(answer: Result<T, StripeError>) -> Result<Option<T>> {
     match answer {
         Ok(found) => Ok(Some(found)),
         Err(StripeError::Stripe(_, 404)) => Ok(None),
@@ -179,7 +179,7 @@ fn found<T>(answer: Result<T, StripeError>) -> Result<Option<T>> {
 }
 
 /// A look that failed. The error itself is not passed on: it may quote an object with its secrets.
-fn failed(error: StripeError) -> Error {
+pub(super) fn failed(error: StripeError) -> Error {
     match error {
         StripeError::Stripe(error, status) if status < 500 && status != 429 => {
             let kind = error.type_.as_str();

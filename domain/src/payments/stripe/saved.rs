@@ -38,8 +38,10 @@ impl Stripe {
                 let mut transfers = CreateAccountCapabilitiesTransfers::new();
                 transfers.requested = Some(true);
                 capabilities.transfers = Some(transfers);
-                let request =
-                    CreateAccount::new().type_(CreateAccountType::Express).capabilities(capabilities).metadata(metadata);
+                let request = CreateAccount::new()
+                    .type_(CreateAccountType::Express)
+                    .capabilities(capabilities)
+                    .metadata(metadata);
                 Box::pin(self.change(key, &request)).await?.id.to_string()
             }
         })

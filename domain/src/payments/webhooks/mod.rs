@@ -6,7 +6,7 @@ mod signature;
 
 use humanchat_jobs::payments::SyncPayment;
 
-use super::{Payment, observe, queries as payments, saved_cards, stripe::Notice};
+use super::{Payment, accounts, observe, payouts, queries as payments, saved_cards, stripe::Notice};
 use crate::{
     Store,
     error::{Refusal, Result},
@@ -15,7 +15,8 @@ use crate::{
 };
 
 /// The kinds of events that can change a payment.
-const KNOWN: [&str; 5] = ["payment_intent.", "setup_intent.", "charge.", "refund.", "checkout.session."];
+const KNOWN: [&str; 7] =
+    ["payment_intent.", "setup_intent.", "charge.", "refund.", "checkout.session.", "transfer.", "account."];
 
 /// Takes an event: stores it, and has a job look at what it is about. An event that was stored
 /// before, or that is of no kind we know, is taken as well.
@@ -52,72 +53,71 @@ pub(super) async fn take(tx: &mut Tx, notice: &Notice) -> Result<bool> {
     Ok(is_new)
 }
 
-/// Asks how an intent, a setup or a checkout stands, and moves its payment there.
+/// Asks how something stands at the provider, and moves our books there.
 ///
 /// # Errors
 /// `UpstreamTimeout`, `UpstreamFailed`, `Unavailable`: to be tried again.
 pub async fn sync(store: &Store, request_id: Option<String>, object_id: &str) -> Result<()> {
     let asked_at = store.clock.now();
-    let known = payments::made_for(&store.pool, object_id).await?;
     let kind = object_id.split_once('_').map_or("", |(kind, _)| kind);
-    let payment_id = match kind {
-        "cs" => sync_checkout(store, request_id, object_id, known).await?,
-        "seti" => sync_setup(store, request_id, object_id, known).await?,
-        _ => sync_intent(store, request_id, object_id, known).await?,
+    let is_ours = match kind {
+        "acct" => accounts::sync(store, object_id).await?,
+        "cs" => sync_checkout(store, request_id, object_id).await?,
+        "seti" => sync_setup(store, request_id, object_id).await?,
+        "tr" => sync_transfer(store, request_id, object_id).await?,
+        _ => sync_intent(store, request_id, object_id).await?,
     };
-    let state = if payment_id.is_some() { "done" } else { "parked" };
+    let state = if is_ours { "done" } else { "parked" };
     queries::settle(&store.pool, object_id, state, asked_at, store.clock.now()).await?;
     Ok(())
 }
 
-async fn sync_intent(
-    store: &Store,
-    request_id: Option<String>,
-    object_id: &str,
-    known: Option<Payment>,
-) -> Result<Option<PaymentId>> {
-    let Some(intent) = store.stripe()?.intent(object_id).await? else { return Ok(None) };
+async fn sync_intent(store: &Store, request_id: Option<String>, object_id: &str) -> Result<bool> {
+    let (known, stripe) = (payments::made_for(&store.pool, object_id).await?, store.stripe()?);
+    let Some(intent) = stripe.intent(object_id).await? else { return Ok(false) };
+    let dispute = if intent.is_disputed { stripe.dispute_of(object_id).await? } else { None };
     let Some(mut work) = Work::begin(store, request_id, known.as_ref(), intent.payment_id).await? else {
-        return Ok(None);
+        return Ok(false);
     };
     observe::intent(&mut work.tx, work.id, &intent, known.as_ref()).await?;
-    work.end().await.map(Some)
+    if let Some(dispute) = dispute {
+        payouts::disputed(&mut work.tx, work.id, &dispute).await?;
+    }
+    work.end().await
 }
 
-async fn sync_setup(
-    store: &Store,
-    request_id: Option<String>,
-    object_id: &str,
-    known: Option<Payment>,
-) -> Result<Option<PaymentId>> {
-    let Some(setup) = store.stripe()?.setup(object_id).await? else { return Ok(None) };
+async fn sync_setup(store: &Store, request_id: Option<String>, object_id: &str) -> Result<bool> {
+    let known = payments::made_for(&store.pool, object_id).await?;
+    let Some(setup) = store.stripe()?.setup(object_id).await? else { return Ok(false) };
     let Some(mut work) = Work::begin(store, request_id, known.as_ref(), setup.payment_id).await? else {
-        return Ok(None);
+        return Ok(false);
     };
     saved_cards::observe(&mut work.tx, work.id, &setup).await?;
-    work.end().await.map(Some)
+    work.end().await
 }
 
-async fn sync_checkout(
-    store: &Store,
-    request_id: Option<String>,
-    object_id: &str,
-    known: Option<Payment>,
-) -> Result<Option<PaymentId>> {
-    let stripe = store.stripe()?;
-    let Some(checkout) = stripe.checkout(object_id).await? else { return Ok(None) };
+async fn sync_checkout(store: &Store, request_id: Option<String>, object_id: &str) -> Result<bool> {
+    let (known, stripe) = (payments::made_for(&store.pool, object_id).await?, store.stripe()?);
+    let Some(checkout) = stripe.checkout(object_id).await? else { return Ok(false) };
     let intent = match &checkout.intent_id {
         Some(id) => stripe.intent(id).await?,
         None => None,
     };
     let Some(mut work) = Work::begin(store, request_id, known.as_ref(), checkout.payment_id).await? else {
-        return Ok(None);
+        return Ok(false);
     };
     observe::checkout(&mut work.tx, work.id, &checkout).await?;
     if let Some(intent) = intent {
         observe::intent(&mut work.tx, work.id, &intent, known.as_ref()).await?;
     }
-    work.end().await.map(Some)
+    work.end().await
+}
+
+async fn sync_transfer(store: &Store, request_id: Option<String>, object_id: &str) -> Result<bool> {
+    let Some(transfer) = store.stripe()?.transfer_by_id(object_id).await? else { return Ok(false) };
+    let Some(mut work) = Work::begin(store, request_id, None, transfer.payment_id).await? else { return Ok(false) };
+    payouts::observe(&mut work.tx, work.id, &transfer).await?;
+    work.end().await
 }
 
 /// A locked payment that is moved to where the provider says it stands.
@@ -141,9 +141,11 @@ impl Work {
         Ok(is_ours.then_some(Self { tx, id }))
     }
 
-    async fn end(mut self) -> Result<PaymentId> {
+    /// Asks for what follows from what was seen.
+    async fn end(mut self) -> Result<bool> {
         observe::follow_session(&mut self.tx, self.id).await?;
+        payouts::follow(&mut self.tx, self.id).await?;
         self.tx.commit().await?;
-        Ok(self.id)
+        Ok(true)
     }
 }

@@ -11,7 +11,8 @@ use sqlx::{PgConnection, types::Json};
 
 pub(super) use attendance::{evidence, keep_attendance, kept_attendance};
 pub(super) use changes::{
-    confirm, confirm_unpaid, finish, hold, insert_booking, insert_free, insert_instant, move_to, remember_reminder, set_payment_status, start,
+    confirm, confirm_unpaid, finish, hold, insert_booking, insert_free, insert_instant, move_to, remember_reminder,
+    set_payment_status, start,
 };
 pub(super) use engagements::{disengage, engage, go_live, live, taken};
 
