@@ -1,4 +1,5 @@
-//! Where a payment is moved: to where the provider says it stands, and never back.
+//! Where a payment is moved: to where the provider says it stands, and never back but for a refund that
+//! fails after all.
 //!
 //! Everything that hears of the provider ends here: answers to our calls, webhooks in any order and
 //! number, and reconciliation. What is seen is a state, not a change, so seeing it twice or late

@@ -93,7 +93,9 @@ pub(super) async fn follow(tx: &mut Tx, id: PaymentId) -> Result<()> {
     if missing < 0 {
         return take_back(tx, &payment, -missing).await;
     }
-    let Some(_) = payout.payout_at.filter(|at| *at <= now) else { return Ok(()) };
+    if payout.payout_at.is_none_or(|at| at > now) {
+        return Ok(());
+    }
     if missing == 0 {
         return Ok(queries::paid(tx.conn(), id).await?);
     }

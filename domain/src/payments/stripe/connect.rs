@@ -23,6 +23,7 @@ use crate::{
 
 /// How an account stands.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "Stripe tells it so")]
 pub(in crate::payments) struct Account {
     pub id: String,
     pub transfers_enabled: bool,
