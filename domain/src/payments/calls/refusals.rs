@@ -31,13 +31,12 @@ pub(super) async fn follow(tx: &mut Tx, call: &Call, code: &str) -> Result<()> {
         if call.kind == CallKind::Capture {
             observe::begin_capture(tx, &payment).await?;
         }
-        match &call.transfer_id {
-            Some(transfer_id) => ask_back(tx, payment.id, transfer_id, call.amount_minor).await?,
-            None => {
-                let at = tx.now() + pause;
-                let again = Ask { kind: call.kind, amount_minor: call.amount_minor, reason: None, at };
-                ask(tx, payment.id, &again).await?;
-            }
+        if let Some(transfer_id) = &call.transfer_id {
+            ask_back(tx, payment.id, transfer_id, call.amount_minor).await?;
+        } else {
+            let at = tx.now() + pause;
+            let again = Ask { kind: call.kind, amount_minor: call.amount_minor, reason: None, at };
+            ask(tx, payment.id, &again).await?;
         }
     } else if call.kind == CallKind::Authorize {
         saved_cards::refused(tx, &payment).await?;

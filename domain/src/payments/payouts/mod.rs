@@ -39,7 +39,7 @@ text_enum! {
 }
 
 /// How the passing on of a payment stands.
-pub(super) struct Payout {
+pub(super) struct Standing {
     pub payout_at: Option<DateTime<Utc>>,
     pub transferred_minor: i64,
     pub dispute: Option<DisputeState>,

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use super::{DisputeState, Payout};
+use super::{DisputeState, Standing};
 use crate::{
     id::PaymentId,
     payments::{calls::MOST_ROUNDS, stripe::Transfer},
@@ -21,9 +21,9 @@ pub(super) async fn paid(conn: &mut PgConnection, id: PaymentId) -> sqlx::Result
     Ok(())
 }
 
-pub(super) async fn payout(conn: &mut PgConnection, id: PaymentId) -> sqlx::Result<Payout> {
+pub(super) async fn payout(conn: &mut PgConnection, id: PaymentId) -> sqlx::Result<Standing> {
     sqlx::query_as!(
-        Payout,
+        Standing,
         r#"select payout_at, transferred_minor, dispute as "dispute: DisputeState" from payments where id = $1"#,
         id.0,
     )
