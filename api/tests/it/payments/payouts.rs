@@ -206,12 +206,11 @@ async fn passing_on_and_giving_back_at_once_end_in_what_is_owed() {
         let (refund, ()) = tokio::join!(give_back, till.pay_hosts());
         till.settle().await;
         till.pay_hosts().await;
-        let owed = match refund.status.as_u16() {
-            202 => 1800,
-            _ => {
-                refund.refused(409, "invalid_transition");
-                2700
-            }
+        let owed = if refund.status == 202 {
+            1800
+        } else {
+            refund.refused(409, "invalid_transition");
+            2700
         };
         let passed_on: i64 = till.transfers().await.iter().map(|[amount, back]| amount - back).sum();
         assert_eq!(passed_on, owed, "round {round}");
