@@ -35,8 +35,12 @@ pub(super) async fn backlogs(
         Backlog,
         r#"select q.queue as "queue!", (select paused_at from queue_pauses p where p.queue = q.queue) as "paused_at: Timestamp", a.waiting as "waiting!", a.scheduled as "scheduled!", a.oldest_seconds as "oldest_seconds!",
              (select count(*) from jobs j where j.state = 'running' and j.queue = q.queue) as "running!",
-             (select count(*) from jobs j where j.state = 'parked' and j.queue = q.queue) as "parked!"
-           from unnest($1::text[]) q(queue), lateral (
+             (select count(*) from jobs j where j.state = 'parked' and j.queue = q.queue) as "parked!",
+             coalesce(d.done, 0) / 10.0::float8 as "done_per_second!"
+           from unnest($1::text[]) q(queue) left join (
+             select queue, count(*) as done from jobs
+             where state = 'done' and finished_at > $2::timestamptz - interval '10 seconds' and finished_at <= $2
+             group by queue) d on d.queue = q.queue, lateral (
              select count(*) filter (where run_at <= $2) as waiting, count(*) filter (where run_at > $2) as scheduled,
                greatest(coalesce(extract(epoch from $2::timestamptz - min(run_at)), 0), 0)::float8 as oldest_seconds
              from jobs j where j.state = 'available' and j.queue = q.queue) a"#,

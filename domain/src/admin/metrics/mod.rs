@@ -82,6 +82,8 @@ pub struct Day {
     pub active_sessions: i64,
     /// What was captured on it, less what was refunded.
     pub revenue: Price,
+    /// Requests that were sent on it.
+    pub requests: i64,
 }
 
 /// The jobs of a queue.
@@ -146,7 +148,9 @@ pub async fn metrics(store: &Store, days: u32) -> Result<Metrics> {
     let totals = queries::totals(&mut snapshot, now).await?;
     let sessions = queries::sessions(&mut snapshot, today).await?;
     let requests = queries::requests(&mut snapshot).await?;
-    let began = queries::sessions_by_day(&mut snapshot, ago(days.saturating_sub(1))).await?;
+    let first = ago(days.saturating_sub(1));
+    let began = queries::sessions_by_day(&mut snapshot, first).await?;
+    let asked = queries::requests_by_day(&mut snapshot, first).await?;
     let jobs = queue::backlogs_at(&mut *snapshot, now).await?;
     let revenue = Revenue::default();
     let price = |minor| Price::from_minor(minor, CURRENCY);
@@ -154,6 +158,7 @@ pub async fn metrics(store: &Store, days: u32) -> Result<Metrics> {
         date,
         active_sessions: began.get(&date).copied().unwrap_or_default(),
         revenue: price(revenue.by_day.get(&date).copied().unwrap_or_default()),
+        requests: asked.get(&date).copied().unwrap_or_default(),
     };
     Ok(Metrics {
         totals,
