@@ -58,7 +58,7 @@ fn page(name: &str, headers: &HeaderMap) -> Response {
     answer(file, &tag, headers, about)
 }
 
-/// A file of the pages. Its name is one segment of the path, so it leads nowhere else.
+/// A file of the pages. It is looked up among the names of the build, so it leads nowhere else.
 async fn file(Path(name): Path<String>, headers: HeaderMap) -> Response {
     let Some(file) = BUILT.get_file(format!("assets/{name}")) else {
         return ApiError::not_found("file").into_response();

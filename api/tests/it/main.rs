@@ -44,3 +44,4 @@ mod staff;
 mod story;
 mod support;
 mod users;
+mod web;

@@ -59,7 +59,8 @@ export function Chart({ label, times, series, write, byDay = false }: Props) {
 
 /** Where no pointer is, the legend tells the latest values. */
 function showLast(chart: uPlot): void {
-  if (chart.cursor.idx == null) chart.setLegend({ idx: chart.data[0].length - 1 });
+  const count = chart.data[0].length;
+  if (count > 0 && chart.cursor.idx == null) chart.setLegend({ idx: count - 1 });
 }
 
 function options(holder: HTMLElement, names: string[], write: Props["write"], byDay: boolean): uPlot.Options {
@@ -73,7 +74,7 @@ function options(holder: HTMLElement, names: string[], write: Props["write"], by
     height: HEIGHT,
     ...(byDay && { tzDate: (time: number) => uPlot.tzDate(new Date(time * 1000), "Etc/UTC") }),
     cursor: { y: false, points: { size: 6 } },
-    scales: { y: { range: (_, __, max) => [0, Math.max(max * 1.1, 1)] } },
+    scales: { y: { range: (_, __, max) => [0, Math.max(max * 1.1, 4)] } },
     axes: [
       { ...axis, grid: { show: false }, space: 70 },
       { ...axis, size: 64, values: (_, marks) => marks.map(write) },
