@@ -11,7 +11,7 @@ export async function shot(page, name) {
 /** Gives charts a month to show: sessions and requests of the story, again and again on earlier days. */
 export function pastForPictures(sql) {
   if (!FOLDER) return;
-  const again = "generate_series(1, 30) day, lateral generate_series(1, 4 + (day * 17) % 9 - day / 8) round";
+  const again = "generate_series(1, 30) day, lateral generate_series(1, 5 + (day * day * 7 + day * 3) % 8 - day / 8) round";
   const moment = "now() - day * interval '1 day' - round * interval '1 minute'";
   const record = (table, times) => `insert into ${table} select (jsonb_populate_record(null::${table}, to_jsonb(old) || jsonb_build_object(
     'id', gen_random_uuid(), ${times.map((name) => `'${name}', ${moment}`).join(", ")}))).* from (`;

@@ -31,9 +31,9 @@ export function tryPageTests(stage) {
       await right.getByText("Casey Moreno is typing…").waitFor();
       await left.getByRole("button", { name: "Send", exact: true }).click();
       await right.getByRole("log").getByText(words).waitFor();
-      await right.getByLabel("Message to Casey Moreno").fill("Busy. مرحبا 🐝");
+      await right.getByLabel("Message to Casey Moreno").fill("Busy. مرحبا!");
       await right.getByLabel("Message to Casey Moreno").press("Enter");
-      await left.getByRole("log").getByText("Busy. مرحبا 🐝").waitFor();
+      await left.getByRole("log").getByText("Busy. مرحبا!").waitFor();
       await shot(page, "try-page");
     });
 

@@ -92,9 +92,15 @@ export function keepOverReload(name: string, login: () => Login | undefined): vo
   addEventListener("pageshow", () => sessionStorage.removeItem(name));
 }
 
-/** The login that was kept, if any. */
-export function takeKept(name: string, storage: Storage = sessionStorage): Login | undefined {
+/** What a storage holds of a login, if anything. */
+export function kept(name: string, storage: Storage): Auth | undefined {
   const text = storage.getItem(name);
-  storage.removeItem(name);
-  return text ? new Login(JSON.parse(text) as Auth) : undefined;
+  return text ? (JSON.parse(text) as Auth) : undefined;
+}
+
+/** The login that was kept over a reload, if any. */
+export function takeKept(name: string): Login | undefined {
+  const auth = kept(name, sessionStorage);
+  sessionStorage.removeItem(name);
+  return auth && new Login(auth);
 }

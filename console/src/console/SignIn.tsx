@@ -3,18 +3,24 @@
 import { useEffect, useState } from "preact/hooks";
 
 import { Failure, taken } from "../api/failure";
-import { anonymous, Login, takeKept } from "../api/login";
+import { anonymous, type Auth, kept, Login } from "../api/login";
 import { useDeed } from "../ui/hooks";
 import { Field, Problem } from "../ui/parts";
 
 /** Where the page behind a mailed link leaves the login. */
 const BY_LINK = "humanchat.auth";
 
+function noStaff({ user }: Auth): Failure | undefined {
+  return user.role === "user" ? new Failure("forbidden", `${user.name} is no member of the staff.`) : undefined;
+}
+
 /** Who isn't staff gets no further, and isn't left signed in by us. */
-async function staffOnly(login: Login): Promise<Login> {
-  if (login.user.role !== "user") return login;
+async function withPassword(email: string, password: string): Promise<Login> {
+  const login = await Login.withPassword(email, password);
+  const failure = noStaff(login.auth);
+  if (!failure) return login;
   await login.signOut().catch(() => {});
-  throw new Failure("forbidden", `${login.user.name} is no member of the staff.`);
+  throw failure;
 }
 
 export function SignIn({ word, onSignIn }: { word: string; onSignIn: (login: Login) => void }) {
@@ -23,19 +29,22 @@ export function SignIn({ word, onSignIn }: { word: string; onSignIn: (login: Log
   const [sentTo, setSentTo] = useState("");
   const [adopted, setAdopted] = useState<Failure>();
 
-  const enter = useDeed(async () => onSignIn(await staffOnly(await Login.withPassword(email, password))));
+  const enter = useDeed(async () => onSignIn(await withPassword(email, password)));
   const ask = useDeed(async () => {
     await taken(anonymous.POST("/api/auth/magic-link", { body: { email } }));
     setSentTo(email);
   });
 
-  // The link opens in a tab of its own, or has been used before this page was opened. A login has one holder: whoever
-  // takes it takes it away from there.
+  // The link opens in a tab of its own, or was used before this page was opened. A login has one holder: a member of the
+  // staff takes theirs away from there, and anybody else's stays where it is.
   useEffect(() => {
     const adopt = () => {
-      if (!localStorage.getItem(BY_LINK)) return;
-      const login = takeKept(BY_LINK, localStorage);
-      if (login) staffOnly(login).then(onSignIn, (thrown: unknown) => setAdopted(Failure.of(thrown)));
+      const auth = kept(BY_LINK, localStorage);
+      const failure = auth && noStaff(auth);
+      setAdopted(failure);
+      if (!auth || failure) return;
+      localStorage.removeItem(BY_LINK);
+      onSignIn(new Login(auth));
     };
     adopt();
     addEventListener("storage", adopt);

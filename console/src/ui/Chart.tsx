@@ -14,14 +14,17 @@ interface Props {
   times: number[];
   series: Series[];
   write: (value: number) => string;
+  /** What the scale reaches at least. Four lets whole numbers be at its lines. */
+  least?: number;
   /** Days are UTC's and have bars; anything else is lines in local time. */
   byDay?: boolean;
 }
 
 const HEIGHT = 200;
+const DAY = 86_400;
 const DARK = matchMedia("(prefers-color-scheme: dark)");
 
-export function Chart({ label, times, series, write, byDay = false }: Props) {
+export function Chart({ label, times, series, write, least = 4, byDay = false }: Props) {
   const place = useRef<HTMLDivElement>(null);
   const chart = useRef<uPlot>(undefined);
   const [isDark, setDark] = useState(DARK.matches);
@@ -37,7 +40,7 @@ export function Chart({ label, times, series, write, byDay = false }: Props) {
   useEffect(() => {
     const holder = place.current;
     if (!holder) return;
-    const made = new uPlot(options(holder, names.split("\n"), write, byDay), data, holder);
+    const made = new uPlot(options(holder, names.split("\n"), { write, least, byDay }), data, holder);
     chart.current = made;
     showLast(made);
     const fit = new ResizeObserver(() => made.setSize({ width: holder.clientWidth, height: HEIGHT }));
@@ -63,7 +66,9 @@ function showLast(chart: uPlot): void {
   if (count > 0 && chart.cursor.idx == null) chart.setLegend({ idx: count - 1 });
 }
 
-function options(holder: HTMLElement, names: string[], write: Props["write"], byDay: boolean): uPlot.Options {
+type Look = Required<Pick<Props, "write" | "least" | "byDay">>;
+
+function options(holder: HTMLElement, names: string[], { write, least, byDay }: Look): uPlot.Options {
   const style = getComputedStyle(holder);
   const colour = (name: string) => style.getPropertyValue(name).trim();
   const font = `12px ${style.fontFamily}`;
@@ -74,7 +79,11 @@ function options(holder: HTMLElement, names: string[], write: Props["write"], by
     height: HEIGHT,
     ...(byDay && { tzDate: (time: number) => uPlot.tzDate(new Date(time * 1000), "Etc/UTC") }),
     cursor: { y: false, points: { size: 6 } },
-    scales: { y: { range: (_, __, max) => [0, Math.max(max * 1.1, 4)] } },
+    scales: {
+      // Half a day more on each side, where the first and the last bar have their halves.
+      ...(byDay && { x: { range: (_: uPlot, min: number, max: number): uPlot.Range.MinMax => [min - DAY / 2, max + DAY / 2] } }),
+      y: { range: (_, __, max) => [0, Math.max(max * 1.1, least)] },
+    },
     axes: [
       { ...axis, grid: { show: false }, space: 70 },
       { ...axis, size: 64, values: (_, marks) => marks.map(write) },

@@ -32,24 +32,23 @@ export function usePolled<T>(load: () => Promise<T>, everyMs: number, on: unknow
 
   useEffect(() => {
     let timer: number | undefined;
-    let gone = false;
+    let round = 0;
+    // One round of looks at a time: who comes back to the tab begins a new one, and the old one ends.
     const go = async () => {
-      const failure = document.hidden ? undefined : await look();
-      if (!gone) timer = window.setTimeout(go, Math.max(everyMs, (failure?.retryAfterSecs ?? 0) * 1000));
-    };
-    const back = () => {
-      if (document.hidden) return;
       clearTimeout(timer);
-      void go();
+      if (document.hidden) return;
+      const mine = ++round;
+      const failure = await look();
+      if (mine === round) timer = window.setTimeout(go, Math.max(everyMs, (failure?.retryAfterSecs ?? 0) * 1000));
     };
     setState((before) => ({ ...before, data: undefined, failure: undefined }));
     void go();
-    document.addEventListener("visibilitychange", back);
+    document.addEventListener("visibilitychange", go);
     return () => {
-      gone = true;
+      round++;
       turn.current++;
       clearTimeout(timer);
-      document.removeEventListener("visibilitychange", back);
+      document.removeEventListener("visibilitychange", go);
     };
   }, [look, everyMs]);
 

@@ -1,6 +1,6 @@
 /** Jobs by queue, state and kind; one of them whole, with what can be done about it. */
 
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 
 import { taken } from "../../api/failure";
 import type { Schemas } from "../../api/login";
@@ -22,6 +22,7 @@ export function Jobs() {
   const [filters, setFilters] = useFilters("jobs", ["queue", "state", "kind", "job"]);
   const { queue, state, kind, job } = filters;
   const [typed, setTyped] = useState({ queue, kind });
+  useEffect(() => setTyped({ queue, kind }), [queue, kind]);
   const pages = usePages(async (cursor) => {
     const query = { queue: queue || undefined, state: (state || undefined) as Job["state"], kind: kind || undefined, cursor };
     const { jobs, nextCursor } = await taken(api.GET("/api/admin/jobs", { params: { query } }));

@@ -39,18 +39,19 @@ export function Queues() {
         <List queues={data.queues} reload={reload} />
       </section>
       <section class="panel charts">
-        <Over looks={looks} title="Done a second" of={(queue) => queue.done_per_second} write={rate} />
+        <Over looks={looks} title="Done a second" of={(queue) => queue.done_per_second} write={rate} least={1} />
         <Over looks={looks} title="Waiting" of={(queue) => queue.waiting} write={count} />
       </section>
     </>
   );
 }
 
-function Over({ looks, title, of, write }: {
+function Over({ looks, title, of, write, least }: {
   looks: Look[];
   title: string;
   of: (queue: Backlog) => number;
   write: (value: number) => string;
+  least?: number;
 }) {
   const names = looks.at(-1)?.queues.map(({ name }) => name) ?? [];
   const value = (look: Look, name: string) => {
@@ -60,7 +61,7 @@ function Over({ looks, title, of, write }: {
   return (
     <figure>
       <figcaption>{title}</figcaption>
-      <Chart label={`${title}, by queue, since this page was opened`} times={looks.map(({ at }) => at / 1000)} write={write}
+      <Chart label={`${title}, by queue, since this page was opened`} times={looks.map(({ at }) => at / 1000)} write={write} least={least}
         series={names.map((name) => ({ name, values: looks.map((look) => value(look, name)) }))} />
     </figure>
   );

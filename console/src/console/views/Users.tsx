@@ -1,6 +1,6 @@
 /** Members: found by name, address, words or id. What staff decide about one is in `Member.tsx`. */
 
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 
 import { taken } from "../../api/failure";
 import type { Schemas } from "../../api/login";
@@ -21,6 +21,7 @@ export function Users() {
   const { api } = useStaff();
   const [{ search, role, managed }, setFilters] = useFilters("users", ["search", "role", "managed"]);
   const [typed, setTyped] = useState(search);
+  useEffect(() => setTyped(search), [search]);
   const [chosen, setChosen] = useState<Member>();
   const pages = usePages(async (cursor) => {
     const query = {
