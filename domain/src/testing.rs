@@ -332,6 +332,19 @@ pub struct JobRow {
     pub rescues: i16,
 }
 
+/// Everything that stands in the queue, a line a job.
+///
+/// # Panics
+/// When the database fails.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub async fn queue_in_words(store: &Store) -> String {
+    let jobs: Vec<String> = sqlx::query_scalar("select jobs::text from jobs order by id")
+        .fetch_all(store.pool())
+        .await
+        .expect("jobs can be read");
+    jobs.join("\n")
+}
+
 /// The jobs of a kind, oldest first.
 ///
 /// # Panics

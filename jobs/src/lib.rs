@@ -143,6 +143,8 @@ pub struct NewJob {
     pub run_at: DateTime<Utc>,
     /// The request this descends from, for the logs.
     pub request_id: Option<String>,
+    /// The span it was asked for in, as W3C trace context.
+    pub traceparent: Option<String>,
 }
 
 impl NewJob {
@@ -162,6 +164,7 @@ impl NewJob {
             data: serde_json::to_value(payload)?,
             run_at,
             request_id: None,
+            traceparent: None,
         })
     }
 

@@ -14,7 +14,10 @@ use serde_json::Value;
 use url::Url;
 
 use super::Failure;
-use crate::config::{self, GeminiSettings, SettingError};
+use crate::{
+    config::{self, GeminiSettings, SettingError},
+    providers,
+};
 
 /// The most that one turn may send, framing included.
 const MAX_BYTES: usize = 1 << 20;
@@ -110,9 +113,14 @@ impl Gemini {
         &self,
         body: &Value,
         usage: &mut Usage,
-        mut hear: impl FnMut(&str),
+        mut hear: impl FnMut(&str) + Send,
     ) -> Result<Vec<Value>, Failure> {
         usage.calls += 1;
+        let turn = self.ask(body, usage, &mut hear);
+        providers::call("gemini", "turn", |failure| outcome(*failure), turn).await
+    }
+
+    async fn ask(&self, body: &Value, usage: &mut Usage, hear: &mut impl FnMut(&str)) -> Result<Vec<Value>, Failure> {
         let request = self.http.post(self.url.clone()).header("x-goog-api-key", self.key.clone()).json(body);
         let response = request.send().await.map_err(|error| down(&error))?;
         if response.status() != StatusCode::OK {
@@ -121,7 +129,7 @@ impl Gemini {
         // Counted as they come: who is interrupted has used them too.
         let before = *usage;
         let count = |counts: &UsageMetadata| *usage = self.charged(before, counts);
-        read(bounded(response.bytes_stream()), count, &mut hear).await
+        read(bounded(response.bytes_stream()), count, hear).await
     }
 
     fn charged(&self, mut usage: Usage, counts: &UsageMetadata) -> Usage {
@@ -133,6 +141,16 @@ impl Gemini {
         let hundredths = input * i64::from(self.input_cents) + output * i64::from(self.output_cents);
         usage.cost_micros += (hundredths + 99) / 100;
         usage
+    }
+}
+
+/// How operators call a failure.
+fn outcome(failure: Failure) -> &'static str {
+    match failure {
+        Failure::OverQuota => "over_quota",
+        Failure::Refused => "refused",
+        Failure::Incoherent => "incoherent",
+        Failure::NotConfigured | Failure::OverBudget | Failure::Slow | Failure::Down => "down",
     }
 }
 

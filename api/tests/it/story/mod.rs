@@ -2,16 +2,19 @@
 //! crashes, restarts and outages on the way don't change.
 
 mod announcements;
+mod collector;
 mod crashes;
 mod database;
 mod mail;
 mod outages;
 mod payments;
+mod privacy;
 mod sam;
 mod smtp;
 pub mod stage;
 mod stops;
 mod storm;
+mod traces;
 
 use humanchat_domain::{id::InviteId, testing};
 use serde_json::{Value, json};

@@ -28,6 +28,16 @@ pub(crate) enum Failure {
     Unknown { answered: bool },
 }
 
+impl Failure {
+    /// How operators call it.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::Refused { .. } => "refused",
+            Self::Unknown { .. } => "unknown",
+        }
+    }
+}
+
 impl From<StripeError> for Failure {
     fn from(error: StripeError) -> Self {
         let StripeError::Stripe(error, status) = error else { return Self::Unknown { answered: false } };
