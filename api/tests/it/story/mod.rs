@@ -4,6 +4,7 @@
 mod announcements;
 mod crashes;
 mod database;
+mod kills;
 mod mail;
 mod outages;
 mod payments;
