@@ -130,7 +130,8 @@ pub(super) async fn make(store: &Store, request_id: Option<String>, id: PaymentC
     }
     let now = store.clock.now();
     if begun_before && now - call.created_at >= KEY_LIFE {
-        let end = End::refused(TOO_OLD, "it was not known in time whether this was done", current(stripe, &payment).await?);
+        let end =
+            End::refused(TOO_OLD, "it was not known in time whether this was done", current(stripe, &payment).await?);
         return settle(store, request_id, &call, end).await.map(Some);
     }
     if !queries::attempt(&store.pool, call.id, now).await? {

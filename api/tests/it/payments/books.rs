@@ -64,10 +64,15 @@ async fn staff_find_payments_by_whose_what_for_and_how_far() {
             }
         })
         .await;
-    assert_eq!(walked.iter().map(|payment| text(&payment["id"])).collect::<Vec<_>>(), [&open, &gift, &paid].map(Clone::clone));
+    assert_eq!(
+        walked.iter().map(|payment| text(&payment["id"])).collect::<Vec<_>>(),
+        [&open, &gift, &paid].map(Clone::clone)
+    );
     assert_eq!(walked[1], guest.payment(&walked[1]).await, "as its payer sees it");
     let cursor = staff.get("/api/admin/payments?limit=1").await.ok(200)["nextCursor"].clone();
-    for query in ["status=lost", "kind=theft", "limit=0", "cursor=x", &format!("kind=donation&cursor={}", text(&cursor))] {
+    for query in
+        ["status=lost", "kind=theft", "limit=0", "cursor=x", &format!("kind=donation&cursor={}", text(&cursor))]
+    {
         staff.get(&format!("/api/admin/payments?{query}")).await.refused(400, "malformed_request");
     }
 }
@@ -114,7 +119,8 @@ async fn everybody_sees_what_was_donated() {
     host.patch("/api/users/me", json!({"conversationType": "charity", "charityName": "Bees"})).await.ok(200);
     let total = async |query: &str| third.get(&format!("/api/payments/donation/total{query}")).await.ok(200);
     assert_eq!(total("").await, json!({"recipientUserId": null, "charityName": null, "totals": []}));
-    let first = till.given(&guest, json!({"amount": 1000, "recipientUserId": host.id, "message": "For the bees"})).await;
+    let first =
+        till.given(&guest, json!({"amount": 1000, "recipientUserId": host.id, "message": "For the bees"})).await;
     till.given(&guest, json!({"amount": 300})).await;
     till.given(&guest, json!({"amount": 400, "currency": "jpy", "recipientUserId": host.id})).await;
     guest.post(GIVE, json!({"amount": 5000})).await.ok(201);
@@ -123,7 +129,10 @@ async fn everybody_sees_what_was_donated() {
     let of = |currency: &str, amount: i64, own: i64| json!({"currency": currency, "amount": amount, "amount_to_platform": own});
     assert_eq!(total("").await["totals"], json!([of("jpy", 400, 0), of("usd", 1050, 300)]));
     let theirs = total(&format!("?recipientUserId={}", host.id)).await;
-    assert_eq!(theirs, json!({"recipientUserId": host.id, "charityName": "Bees", "totals": [of("jpy", 400, 0), of("usd", 750, 0)]}));
+    assert_eq!(
+        theirs,
+        json!({"recipientUserId": host.id, "charityName": "Bees", "totals": [of("jpy", 400, 0), of("usd", 750, 0)]})
+    );
     assert_eq!(total(&format!("?recipientUserId={}", guest.id)).await["totals"], json!([]));
     for nobody in ["nonsense", "user_01h455vb4pex5vsknk084sn02q"] {
         let path = format!("/api/payments/donation/total?recipientUserId={nobody}");
@@ -170,7 +179,10 @@ async fn a_hold_for_nothing_is_noted_until_it_is_let_go() {
     for _ in 0..2 {
         let noted = look().await;
         assert_eq!(noted.len(), 1, "{noted:?}");
-        assert_eq!((noted[0].kind.as_str(), &noted[0].object_id, noted[0].payment_id), ("held_for_nothing", &intent, None));
+        assert_eq!(
+            (noted[0].kind.as_str(), &noted[0].object_id, noted[0].payment_id),
+            ("held_for_nothing", &intent, None)
+        );
     }
     till.by_hand(&format!("/v1/payment_intents/{intent}/cancel"), &[]).await;
     assert!(look().await.is_empty());

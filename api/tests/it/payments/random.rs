@@ -88,7 +88,8 @@ async fn a_thousand_random_deeds_with_faults_add_up() {
 impl Walk<'_> {
     /// From now on a fifth of what the provider is asked goes wrong.
     async fn break_things(&mut self) {
-        for effect in ["error_before", "error_after", "rate_limit", "reset_before", "reset_after", "truncate", "delay"] {
+        for effect in ["error_before", "error_after", "rate_limit", "reset_before", "reset_after", "truncate", "delay"]
+        {
             let seed: u32 = self.random.random();
             let rule = json!({"effect": effect, "probability": 0.03, "seed": seed, "delay_ms": 40});
             self.till.fault(rule).await;
@@ -226,7 +227,9 @@ impl Walk<'_> {
         let Some(session) = &pair.session else { return };
         let (what, answer) = match self.random.random_range(0..4) {
             0 => ("waive", pair.host.pay_session(session, "cancel").await),
-            1 => ("cancel", pair.guest.patch(&format!("/api/sessions/{session}"), json!({"status": "cancelled"})).await),
+            1 => {
+                ("cancel", pair.guest.patch(&format!("/api/sessions/{session}"), json!({"status": "cancelled"})).await)
+            }
             _ => ("capture", pair.host.pay_session(session, "capture").await),
         };
         if what == "waive" {
@@ -308,7 +311,8 @@ impl Walk<'_> {
         for payment in &payments {
             let amount = |name: &str| payment[name].as_i64().unwrap();
             let (captured, refunded) = (amount("amount_captured"), amount("amount_refunded"));
-            let [held, their_captured, their_refunded, captures] = theirs.remove(&text(&payment["id"])).unwrap_or_default();
+            let [held, their_captured, their_refunded, captures] =
+                theirs.remove(&text(&payment["id"])).unwrap_or_default();
             assert_eq!([0, captured, refunded], [held, their_captured, their_refunded], "{payment}");
             assert!(captures <= 1, "{payment}");
             let ledger = booked(store, id(&text(&payment["id"]))).await;
@@ -336,7 +340,10 @@ impl Walk<'_> {
         if count >= 1000 {
             for status in ["captured", "refunded"] {
                 for kind in ["session", "donation"] {
-                    assert!(kinds.get(&(kind.to_owned(), status.to_owned())).is_some_and(|many| *many >= 5), "{kinds:?}");
+                    assert!(
+                        kinds.get(&(kind.to_owned(), status.to_owned())).is_some_and(|many| *many >= 5),
+                        "{kinds:?}"
+                    );
                 }
             }
         }

@@ -100,7 +100,8 @@ async fn what_is_unknown_is_stored_and_parked() {
     }
     let large = event("evt_e", "charge.large", &json!({"x": "x".repeat(500_000)}));
     till.tell_truly(&large).await.ok(200);
-    let future = json!({"id": "evt_f", "object": "v2.core.event", "type": "v2.money.moved", "created": "2099-01-01T00:00:00Z"});
+    let future =
+        json!({"id": "evt_f", "object": "v2.core.event", "type": "v2.money.moved", "created": "2099-01-01T00:00:00Z"});
     till.tell_truly(&future).await.ok(200);
     till.tell_truly(&json!({"id": "evt_g", "type": "x", "api_version": "\0"})).await.ok(200);
     till.settle().await;
@@ -208,7 +209,10 @@ async fn what_was_seen_before_somebody_moved_the_payment_is_looked_at_again() {
     let (looked, ()) = tokio::join!(payments::sync(&till.api.store, None, &intent), refund);
     looked.unwrap();
     assert_eq!(guest.payment(&opened["payment"]).await["amount_refunded"], 300);
-    assert!(payments::open_differences(&till.api.store).await.unwrap().is_empty(), "nothing was given back when it looked");
+    assert!(
+        payments::open_differences(&till.api.store).await.unwrap().is_empty(),
+        "nothing was given back when it looked"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -164,8 +164,7 @@ impl Story<'_> {
         let session = till.agreed(guest, host).await;
         let opened = guest.pay_session(&session, "create").await.ok(201);
         till.authorise(&opened).await;
-        let is_authorised =
-            async || (guest.payment(&opened["payment"]).await["status"] == "authorized").then_some(());
+        let is_authorised = async || (guest.payment(&opened["payment"]).await["status"] == "authorized").then_some(());
         eventually("the authorisation", is_authorised).await;
         let path = format!("/api/sessions/{session}");
         host.patch(&path, json!({"status": "in_progress"})).await.ok(200);

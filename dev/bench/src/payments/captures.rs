@@ -102,23 +102,26 @@ async fn capture(store: &Store, provider: &Provider, database_url: &str, capture
     for _ in 0..captures {
         let payment = PaymentId::new();
         let intent = authorise(&mut connection, payment).await?;
-        prepared.push((owed(&mut database, payment, &intent).await?, authorise(&mut connection, PaymentId::new()).await?));
+        prepared
+            .push((owed(&mut database, payment, &intent).await?, authorise(&mut connection, PaymentId::new()).await?));
     }
     let millis = |since: Instant| since.elapsed().as_secs_f64() * 1e3;
     for (call, other) in prepared {
         let begin = Instant::now();
         payments::make_call(store, None, call).await.map_err(|error| anyhow!("{error}"))?;
         round.job.push(millis(begin));
-        let request = post(&format!("/v1/payment_intents/{other}/capture"), "amount_to_capture=200&expand[0]=latest_charge");
+        let request =
+            post(&format!("/v1/payment_intents/{other}/capture"), "amount_to_capture=200&expand[0]=latest_charge");
         let begin = Instant::now();
         connection.exchange(&request).await?;
         round.request.push(millis(begin));
         // As jobs that are some way apart.
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    let taken: i64 = sqlx::query_scalar("select count(*) from payments where status = 'captured' and captured_minor = 200")
-        .fetch_one(&mut database)
-        .await?;
+    let taken: i64 =
+        sqlx::query_scalar("select count(*) from payments where status = 'captured' and captured_minor = 200")
+            .fetch_one(&mut database)
+            .await?;
     ensure!(usize::try_from(taken)? >= captures, "only {taken} were captured");
     database.close().await?;
     Ok(round)

@@ -20,7 +20,8 @@ const PAYMENTS: usize = 1_000_000;
 const TIMES: usize = 15;
 
 /// What `GET /api/admin/metrics` reads of the ledger.
-const BY_DAY: &str = "select (created_at at time zone 'UTC')::date, is_gift, sum(amount_minor)::bigint from ledger_transactions
+const BY_DAY: &str =
+    "select (created_at at time zone 'UTC')::date, is_gift, sum(amount_minor)::bigint from ledger_transactions
     where currency = 'usd' and created_at >= '2000-01-01' and amount_minor <> 0 group by 1, 2";
 /// The same from the entries.
 const FROM_ENTRIES: &str = "select (t.created_at at time zone 'UTC')::date, t.is_gift, sum(e.amount_minor)::bigint

@@ -105,12 +105,7 @@ async fn worker(stage: &Stage, database_url: &str, settings: &[(&str, &str)]) ->
 }
 
 /// Delivers events, each once, for a while: as fast as they are taken, or so many a second. Milliseconds of each.
-async fn deliver(
-    api: &Api,
-    events: &Arc<AtomicUsize>,
-    lasting: Duration,
-    a_second: Option<usize>,
-) -> Result<Vec<f64>> {
+async fn deliver(api: &Api, events: &Arc<AtomicUsize>, lasting: Duration, a_second: Option<usize>) -> Result<Vec<f64>> {
     let begin = Instant::now();
     let mut running = JoinSet::new();
     for _ in 0..CONNECTIONS {

@@ -7,8 +7,8 @@
 mod queries;
 mod totals;
 
-pub use totals::{DonationTotal, DonationTotals, donation_totals};
 pub(crate) use totals::takings;
+pub use totals::{DonationTotal, DonationTotals, donation_totals};
 
 use super::{Payment, amounts};
 use crate::{error::Result, id::UserId, tx::Tx};

@@ -197,19 +197,33 @@ mod tests {
         for (event, object_id) in [
             (json!({"id": "evt_1", "type": "x"}), None),
             (json!({"id": "evt_1", "type": "x", "data": {"object": intent}}), Some("pi_1")),
-            (json!({"id": "evt_1", "type": "x", "data": {"object": {"object": "charge", "payment_intent": "pi_1"}}}), Some("pi_1")),
-            (json!({"id": "evt_1", "type": "x", "data": {"object": {"object": "refund", "payment_intent": intent}}}), Some("pi_1")),
-            (json!({"id": "evt_1", "type": "x", "data": {"object": {"object": "charge", "payment_intent": null}}}), None),
+            (
+                json!({"id": "evt_1", "type": "x", "data": {"object": {"object": "charge", "payment_intent": "pi_1"}}}),
+                Some("pi_1"),
+            ),
+            (
+                json!({"id": "evt_1", "type": "x", "data": {"object": {"object": "refund", "payment_intent": intent}}}),
+                Some("pi_1"),
+            ),
+            (
+                json!({"id": "evt_1", "type": "x", "data": {"object": {"object": "charge", "payment_intent": null}}}),
+                None,
+            ),
             (json!({"id": "evt_1", "type": "x", "data": {"object": {"object": "payment_intent", "id": 1}}}), None),
             (json!({"id": "evt_1", "type": "x", "data": {"object": {"object": "payment_intent", "id": "\0"}}}), None),
-            (json!({"id": "evt_1", "type": "x", "data": [], "created": "2099-01-01T00:00:00Z", "api_version": 2}), None),
+            (
+                json!({"id": "evt_1", "type": "x", "data": [], "created": "2099-01-01T00:00:00Z", "api_version": 2}),
+                None,
+            ),
             (json!({"id": "evt_1", "type": "x", "api_version": "\0", "created": i64::MAX}), None),
         ] {
             let notice = Notice::read(event.to_string().as_bytes()).unwrap();
             assert_eq!(notice.object_id.as_deref(), object_id, "{event}");
             assert_eq!((notice.created, notice.api_version), (None, None));
         }
-        for event in [json!({}), json!([]), json!(null), json!({"id": "", "type": "x"}), json!({"id": "evt", "type": 1})] {
+        for event in
+            [json!({}), json!([]), json!(null), json!({"id": "", "type": "x"}), json!({"id": "evt", "type": 1})]
+        {
             assert!(Notice::read(event.to_string().as_bytes()).is_none(), "{event}");
         }
         let dated = json!({"id": "evt_1", "type": "x", "created": 7, "api_version": "v"});
