@@ -2,12 +2,16 @@
 //!
 //! `bin/test` starts a throw-away cluster and names it in `TEST_DATABASE_URL`.
 
+mod traces;
+
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use url::Url;
 use uuid::Uuid;
+
+pub use traces::{rows_that_say, tables_of_people};
 
 use crate::{
     Store,
