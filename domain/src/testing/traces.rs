@@ -40,7 +40,9 @@ pub async fn rows_that_say(store: &Store, words: &[&str]) -> BTreeMap<String, i6
     .expect("the catalogue can be read");
     let mut found = BTreeMap::new();
     for table in tables {
-        let statement = format!("select count(*) from {table} t where exists (select from unnest($1::text[]) w where strpos(t::text, w) > 0)");
+        let statement = format!(
+            "select count(*) from {table} t where exists (select from unnest($1::text[]) w where strpos(t::text, w) > 0)"
+        );
         let rows: i64 = sqlx::query_scalar(AssertSqlSafe(statement))
             .bind(words)
             .fetch_one(store.pool())

@@ -113,7 +113,10 @@ async fn lived<'a>(till: &'a Till, gemini: &Gemini) -> [Person<'a>; 3] {
     host.ask(&third, "Hello?").await.ok(201);
     let live = guest.invite(&host).await;
     host.answer(&live, "accept").await.ok(200);
-    gemini.will([Move::reply("Like this?", &json!([{"type": "update_profile", "fields": {"headline": "Quillfeather"}}]))]);
+    gemini.will([Move::reply(
+        "Like this?",
+        &json!([{"type": "update_profile", "fields": {"headline": "Quillfeather"}}]),
+    )]);
     host.post("/api/sam", json!({"message": "Make me a headline"})).await.ok(202);
     till.settle().await;
     let mut tx = till.api.store.begin(None).await.unwrap();
@@ -125,10 +128,8 @@ async fn lived<'a>(till: &'a Till, gemini: &Gemini) -> [Person<'a>; 3] {
     till.api.anonymous(Method::POST, "/api/auth/magic-link", Some(link)).await.ok(202);
     host.becomes(Role::Manager).await;
     let change = json!({"managed": true, "managerId": host.id});
-    eventually("the new role", async || {
-        (host.decides_about(&guest, change.clone()).await.status == 200).then_some(())
-    })
-    .await;
+    eventually("the new role", async || (host.decides_about(&guest, change.clone()).await.status == 200).then_some(()))
+        .await;
     let news = json!({"title": "News", "body": "For all.", "startsAt": "2100-01-01T09:00:00Z"});
     host.post_once("/api/admin/announcements", "news", news).await.ok(202);
     [guest, host, third]

@@ -113,6 +113,7 @@ async fn of_admins_who_leave_at_the_same_moment_one_stays() {
         assert_eq!(left.len(), 1, "{answers:?}");
         left[0].leaves().await.refused(409, "last_admin");
         left[0].becomes(Role::User).await;
+        api.work().await;
     }
 }
 

@@ -311,9 +311,9 @@ impl Walk<'_> {
         for payment in &payments {
             let amount = |name: &str| payment[name].as_i64().unwrap();
             let (captured, refunded) = (amount("amount_captured"), amount("amount_refunded"));
-            let [held, their_captured, their_refunded, captures] =
+            let [held, taken_there, given_there, captures] =
                 theirs.remove(&text(&payment["id"])).unwrap_or_default();
-            assert_eq!([0, captured, refunded], [held, their_captured, their_refunded], "{payment}");
+            assert_eq!([0, captured, refunded], [held, taken_there, given_there], "{payment}");
             assert!(captures <= 1, "{payment}");
             let ledger = booked(store, id(&text(&payment["id"]))).await;
             let provider: i64 = ledger.iter().filter(|(name, _)| name == "provider").map(|(_, amount)| amount).sum();

@@ -179,7 +179,8 @@ async fn nulls_empty_what_can_be_empty_and_change_nothing_else() {
     let [admin, manager, ward] = &people[..] else { panic!("three people") };
     let change = json!({"managed": true, "managerId": manager.id, "displayMode": "confidential"});
     let before = admin.decides_about(ward, change).await.ok(200)["user"].clone();
-    let nulls = json!({"role": null, "managed": null, "displayMode": null, "confidentialRate": null, "suspended": null});
+    let nulls =
+        json!({"role": null, "managed": null, "displayMode": null, "confidentialRate": null, "suspended": null});
     assert_eq!(admin.decides_about(ward, nulls).await.ok(200)["user"], before);
     let user = admin.decides_about(ward, json!({"managerId": null})).await.ok(200)["user"].clone();
     assert_eq!((&user["managed"], &user["manager_id"]), (&json!(true), &Value::Null));

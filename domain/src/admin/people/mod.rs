@@ -84,8 +84,8 @@ impl Standing {
 
     /// How they stand after a change. Who isn't managed has no manager.
     fn changed(self, change: &MemberChange, manager: Option<Self>) -> Result<Self, Refusal> {
-        let managed = change.managed.unwrap_or(self.managed);
-        if manager.is_some() && !managed {
+        let is_managed = change.managed.unwrap_or(self.managed);
+        if manager.is_some() && !is_managed {
             return Err(Refusal::field("managerId", "is only for who is managed"));
         }
         let stays = change.manager_id.is_none();
@@ -93,8 +93,8 @@ impl Standing {
         Ok(Self {
             id: self.id,
             role: change.role.unwrap_or(self.role),
-            managed,
-            manager_id: manager_id.filter(|_| managed),
+            managed: is_managed,
+            manager_id: manager_id.filter(|_| is_managed),
             display_mode: change.display_mode.unwrap_or(self.display_mode),
             confidential_rate: change.confidential_rate.unwrap_or(self.confidential_rate),
             suspended: change.suspended.unwrap_or(self.suspended),
