@@ -464,6 +464,23 @@ pub async fn open_calls(store: &Store) -> i64 {
         .expect("calls can be counted")
 }
 
+/// What was asked of the payment provider for a payment, and done, in all.
+///
+/// # Panics
+/// When the database fails.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub async fn done_calls(store: &Store, payment: PaymentId, kind: &str) -> i64 {
+    sqlx::query_scalar(
+        "select coalesce(sum(amount_minor), 0)::bigint from payment_calls
+         where payment_id = $1 and kind = $2 and state = 'done'",
+    )
+    .bind(payment)
+    .bind(kind)
+    .fetch_one(store.pool())
+    .await
+    .expect("calls can be added up")
+}
+
 /// How webhook events stand: type and state, in the order they came.
 ///
 /// # Panics
