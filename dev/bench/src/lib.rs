@@ -14,6 +14,7 @@ pub mod product;
 pub mod program;
 pub mod queue;
 pub mod report;
+pub mod sam;
 pub mod sockets;
 pub mod stage;
 
