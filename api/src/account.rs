@@ -28,7 +28,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 /// Everything of the caller's, as one JSON document.
 ///
-/// `exportedAt`, `user`, `availability`, `logins`, `requestedPeople`, `sessions`, `requests`, `invites`, and `conversations`, each
+/// `exportedAt`, `user`, `availability`, `logins`, `requestedPeople`, `requestedSkills`, `samRuns` (with their `actions`), `sessions`, `requests`, `invites`, and `conversations`, each
 /// with its `messages`; everything newest first. It is sent while it is read, so it may be large.
 #[utoipa::path(get, operation_id = "export_account", path = "/api/users/me/export", tag = "Users",
     responses((status = 200, body = Object, content_type = "application/json")))]

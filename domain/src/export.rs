@@ -6,13 +6,13 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use crate::{
     Store,
-    admin::requested_people,
+    admin::requested_people::{self, RequestedKind},
     auth, availability,
     conversations::{self, Filter},
     cursor::Window,
     error::Result,
     id::{ConversationId, UserId},
-    invites, notifications, requests,
+    invites, notifications, requests, sam,
     sessions::{self, SessionQuery},
     text::Timestamp,
     users,
@@ -72,7 +72,10 @@ impl Writer {
         self.text(head).await?;
         self.one("availability", &availability::rules(store, user).await?).await?;
         self.one("logins", &auth::logins(store, user).await?).await?;
-        self.one("requestedPeople", &requested_people::names_by(store, user).await?).await?;
+        for (name, kind) in [("requestedPeople", RequestedKind::Person), ("requestedSkills", RequestedKind::Skill)] {
+            self.one(name, &requested_people::names_by(store, user, kind).await?).await?;
+        }
+        self.sam().await?;
         self.sessions().await?;
         self.requests().await?;
         self.invites().await?;
@@ -130,6 +133,19 @@ impl Writer {
             connection.give_back();
             list.add(&rows).await?;
             before = rows.last().map(|request| request.id);
+            if before.is_none() {
+                return list.end().await;
+            }
+        }
+    }
+
+    async fn sam(&self) -> Written {
+        let mut list = self.list("samRuns").await?;
+        let mut before = None;
+        loop {
+            let rows = sam::asked_by(&self.store, self.user, before, PAGE.into()).await?;
+            list.add(&rows).await?;
+            before = rows.last().map(|run| run.run_id);
             if before.is_none() {
                 return list.end().await;
             }

@@ -1,7 +1,7 @@
 //! What becomes of the sessions of somebody who leaves.
 
 use super::{
-    EndedBy, SessionStatus, load, queries,
+    EndedBy, SessionStatus, load, offers, queries,
     steps::{Ending, complete_at, finish},
 };
 use crate::{error::Result, id::UserId, tx::Tx};
@@ -10,6 +10,7 @@ use crate::{error::Result, id::UserId, tx::Tx};
 /// first.
 pub(crate) async fn end_all(tx: &mut Tx, person: UserId) -> Result<()> {
     let now = tx.now();
+    offers::give_back_all(tx, person).await?;
     for id in queries::lock_unfinished(tx.conn(), person).await? {
         let session = load(tx, id).await?;
         let side = if person == session.host_user_id { EndedBy::Host } else { EndedBy::Guest };

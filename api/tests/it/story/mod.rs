@@ -5,6 +5,7 @@ mod announcements;
 mod crashes;
 mod database;
 mod mail;
+mod once;
 mod outages;
 mod payments;
 mod sam;
