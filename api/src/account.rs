@@ -28,9 +28,10 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 /// Everything of the caller's, as one JSON document.
 ///
-/// `exportedAt`, `user`, `availability`, `logins`, `requestedPeople`, `sessions`, `requests`, `invites`, `notificationPreferences`,
-/// `notifications`, `payments`, `samRuns`, `samProposals`, `presences` (of the last two days), `attendance`, `staffDeeds`, and
-/// `conversations`, each with its `messages`; everything newest first. It is sent while it is read, so it may be large.
+/// `exportedAt`, `user`, `availability`, `logins`, `requestedPeople`, `requestedSkills`, `samRuns` (with their `actions`), `sessions`,
+/// `requests`, `invites`, `notificationPreferences`, `notifications`, `payments`, `presences` (of the last two days), `attendance`,
+/// `staffDeeds`, and `conversations`, each with its `messages`; everything newest first. It is sent while it is read, so it may be
+/// large.
 #[utoipa::path(get, operation_id = "export_account", path = "/api/users/me/export", tag = "Users",
     responses((status = 200, body = Object, content_type = "application/json")))]
 async fn export_all(State(app): State<App>, caller: Caller) -> Result<Response, ApiError> {

@@ -7,6 +7,7 @@ mod traces;
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
+use humanchat_jobs::sessions::RemindOfSession;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use url::Url;
 use uuid::Uuid;
@@ -257,6 +258,39 @@ pub async fn notifications_by_person(store: &Store) -> HashMap<UserId, i64> {
     rows.into_iter().collect()
 }
 
+/// How many rows there are about what people asked Sam: questions, proposals, people and skills they count for.
+///
+/// # Panics
+/// When the database fails.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub async fn traces_of_sam(store: &Store) -> i64 {
+    let count = "select (select count(*) from sam_runs) + (select count(*) from sam_actions)
+                      + (select count(*) from requested_people_askers)";
+    sqlx::query_scalar(count).fetch_one(store.pool()).await.expect("the database answers")
+}
+
+/// How many times of hosts are kept for proposals.
+///
+/// # Panics
+/// When the database fails.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub async fn kept_offers(store: &Store) -> i64 {
+    let count = "select count(*) from engagements where offer_id is not null";
+    sqlx::query_scalar(count).fetch_one(store.pool()).await.expect("the database answers")
+}
+
+/// What the model took for somebody until now, and what is counted for questions on their way: tokens.
+///
+/// # Panics
+/// When the database fails.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub async fn tokens_of(store: &Store, user: UserId) -> i64 {
+    let sum = sqlx::query_scalar(
+        "select coalesce(sum(input_tokens + output_tokens), 0)::bigint from sam_runs where user_id = $1",
+    );
+    sum.bind(user).fetch_one(store.pool()).await.expect("the database answers")
+}
+
 /// What staff decide about a person.
 #[derive(Debug, Clone, Copy)]
 pub struct Flags {
@@ -374,6 +408,48 @@ pub async fn age_leases(store: &Store, by: std::time::Duration) {
         .execute(store.pool())
         .await
         .expect("leases can be aged");
+}
+
+/// Asks for a reminder of a session that was never moved, as if it were due now.
+///
+/// # Panics
+/// When the database fails.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub async fn remind_now(store: &Store, session_id: SessionId, minutes_before: i32) {
+    let mut tx = store.begin(None).await.expect("the database answers");
+    tx.enqueue(&RemindOfSession { session_id, version: 1, minutes_before }).expect("a job can be written");
+    tx.commit().await.expect("a job can be stored");
+}
+
+/// Jobs of a kind that nobody can write about.
+#[derive(Debug)]
+pub struct JobLock(PgConnection);
+
+#[expect(clippy::expect_used, reason = "only tests call these")]
+impl JobLock {
+    /// Locks the jobs' rows, on a connection that isn't the store's.
+    ///
+    /// # Panics
+    /// When the database fails.
+    pub async fn take(store: &Store, kind: &str) -> Self {
+        let options = store.pool().connect_options();
+        let mut holder = PgConnection::connect_with(options).await.expect("the database answers");
+        sqlx::raw_sql("begin").execute(&mut holder).await.expect("a transaction begins");
+        let lock = sqlx::query("select id from jobs where kind = $1 for update").bind(kind);
+        lock.execute(&mut holder).await.expect("the jobs can be locked");
+        Self(holder)
+    }
+
+    /// Lets everybody at the jobs again, but for those who wait for them now: whoever died waiting would
+    /// still be heard.
+    ///
+    /// # Panics
+    /// When the database fails.
+    pub async fn release_after_sending_away(mut self) {
+        let send_away = "select pg_terminate_backend(pid) from pg_stat_activity
+                         where datname = current_database() and wait_event_type = 'Lock'; commit";
+        sqlx::raw_sql(send_away).execute(&mut self.0).await.expect("the lock can be released");
+    }
 }
 
 /// A table that nobody can read or write.

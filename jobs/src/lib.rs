@@ -192,13 +192,15 @@ mod tests {
     use super::*;
     use crate::{
         auth::SendMagicLink,
-        id::{AnnouncementId, InviteId, MagicLinkId, NotificationId, PaymentCallId, RunId, SessionId, UserId},
+        id::{
+            ActionId, AnnouncementId, InviteId, MagicLinkId, NotificationId, PaymentCallId, RunId, SessionId, UserId,
+        },
         invites::ExpireInvite,
-        maintenance::{PruneCredentials, PruneJobs, PrunePresences, RotateEvents, SweepPresence},
+        maintenance::{PruneCredentials, PruneJobs, PruneNotifications, PrunePresences, RotateEvents, SweepPresence},
         notifications::{FanOutAnnouncement, MailDigest, MailNotification, PlanDigests},
         payments::{MakePaymentCall, ReconcilePayments, SyncPayment},
         sam::RunSam,
-        sessions::{EndForgottenSession, EndUnstartedSession, ReleaseHold, RemindOfSession},
+        sessions::{EndForgottenSession, EndUnstartedSession, ReleaseHold, ReleaseOffer, RemindOfSession},
         users::{EndPresence, EraseUser},
     };
 
@@ -246,6 +248,11 @@ mod tests {
         let session_id = SessionId(ID);
         golden(&ReleaseHold { session_id }, "release_hold", &json!({"session_id": session}));
         golden(
+            &ReleaseOffer { action_id: ActionId(ID) },
+            "release_offer",
+            &json!({"action_id": "act_01jd68t6hbfgyrwktgc5s87555"}),
+        );
+        golden(
             &RemindOfSession { session_id, version: 2, minutes_before: 60 },
             "remind_of_session",
             &json!({"session_id": session, "version": 2, "minutes_before": 60}),
@@ -257,6 +264,7 @@ mod tests {
         );
         golden(&EndForgottenSession { session_id }, "end_forgotten_session", &json!({"session_id": session}));
         golden(&PrunePresences {}, "prune_presences", &json!({}));
+        golden(&PruneNotifications {}, "prune_notifications", &json!({}));
         golden(
             &MailNotification { notification_id: NotificationId(ID) },
             "mail_notification",

@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use humanchat_domain::{Store, error::Result};
 use humanchat_jobs::{
     Job, NewJob,
-    maintenance::{PruneCredentials, PruneJobs, PrunePresences, RotateEvents, SweepPresence},
+    maintenance::{PruneCredentials, PruneJobs, PruneNotifications, PrunePresences, RotateEvents, SweepPresence},
     notifications::PlanDigests,
     payments::ReconcilePayments,
 };
@@ -52,6 +52,7 @@ impl Schedule {
         schedule.add("30 0 * * * *", PruneCredentials::default);
         schedule.add("0 5/10 * * * *", ReconcilePayments::default);
         schedule.add("0 30 * * * *", PrunePresences::default);
+        schedule.add("0 40 * * * *", PruneNotifications::default);
         // Local hours begin at quarters of an hour of UTC.
         schedule.add("5 0/15 * * * *", PlanDigests::default);
         schedule
@@ -155,6 +156,6 @@ mod tests {
 
     #[test]
     fn the_schedule_can_be_read() {
-        assert_eq!(Schedule::all().kinds().count(), 7);
+        assert_eq!(Schedule::all().kinds().count(), 8);
     }
 }

@@ -15,6 +15,7 @@ pub mod product;
 pub mod program;
 pub mod queue;
 pub mod report;
+pub mod sam;
 pub mod sockets;
 pub mod staff;
 pub mod stage;

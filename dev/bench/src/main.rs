@@ -4,7 +4,7 @@ use std::{fs, process::ExitCode};
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, ValueEnum};
-use humanchat_bench::{Plan, api, calendar, machine, payments, queue, report, sockets, staff, stage::Stage};
+use humanchat_bench::{Plan, api, calendar, machine, payments, queue, report, sam, sockets, staff, stage::Stage};
 use humanchat_domain::clock::Clock;
 use humanchat_local::workspace_root;
 
@@ -38,10 +38,13 @@ enum Part {
     Payments,
     /// What staff do
     Staff,
+    /// Turns of Sam's, without the model
+    Sam,
 }
 
 impl Part {
-    const ALL: [Self; 6] = [Self::Queue, Self::Api, Self::Sockets, Self::Calendar, Self::Payments, Self::Staff];
+    const ALL: [Self; 7] =
+        [Self::Queue, Self::Api, Self::Sockets, Self::Calendar, Self::Payments, Self::Staff, Self::Sam];
 
     fn name(self) -> &'static str {
         match self {
@@ -51,6 +54,7 @@ impl Part {
             Self::Calendar => "calendar",
             Self::Payments => "payments",
             Self::Staff => "staff",
+            Self::Sam => "sam",
         }
     }
 }
@@ -84,6 +88,7 @@ async fn measure(arguments: &Arguments) -> Result<()> {
             Part::Calendar => calendar::run(&stage, &plan).await,
             Part::Payments => payments::run(&stage, &plan).await,
             Part::Staff => staff::run(&stage, &plan).await,
+            Part::Sam => sam::run(&stage, &plan).await,
         };
         let section = section.with_context(|| format!("the {} part", part.name()))?;
         let text = section.markdown(&origin(&stage, *part, arguments));

@@ -8,7 +8,7 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use crate::{
     Store,
-    admin::requested_people,
+    admin::requested_people::{self, RequestedKind},
     auth, availability,
     conversations::{self, Filter},
     cursor::Window,
@@ -16,7 +16,7 @@ use crate::{
     id::{ConversationId, UserId},
     invites, notifications,
     pool::Pool,
-    requests,
+    requests, sam,
     sessions::{self, SessionQuery},
     text::Timestamp,
     users,
@@ -76,7 +76,10 @@ impl Writer {
         self.text(head).await?;
         self.one("availability", &availability::rules(store, user).await?).await?;
         self.one("logins", &auth::logins(store, user).await?).await?;
-        self.one("requestedPeople", &requested_people::names_by(store, user).await?).await?;
+        for (name, kind) in [("requestedPeople", RequestedKind::Person), ("requestedSkills", RequestedKind::Skill)] {
+            self.one(name, &requested_people::names_by(store, user, kind).await?).await?;
+        }
+        self.sam().await?;
         self.sessions().await?;
         self.requests().await?;
         self.invites().await?;
@@ -141,6 +144,19 @@ impl Writer {
         }
     }
 
+    async fn sam(&self) -> Written {
+        let mut list = self.list("samRuns").await?;
+        let mut before = None;
+        loop {
+            let rows = sam::asked_by(&self.store, self.user, before, PAGE.into()).await?;
+            list.add(&rows).await?;
+            before = rows.last().map(|run| run.run_id);
+            if before.is_none() {
+                return list.end().await;
+            }
+        }
+    }
+
     async fn invites(&self) -> Written {
         let mut list = self.list("invites").await?;
         let mut before = None;
@@ -160,8 +176,6 @@ impl Writer {
     /// What no other route shows.
     async fn records(&self) -> Written {
         self.pages("payments", queries::payments, |payment| payment.id).await?;
-        self.pages("samRuns", queries::runs, |run| run.id).await?;
-        self.pages("samProposals", queries::proposals, |proposal| proposal.id).await?;
         self.pages("presences", queries::presences, |there| (there.since.0, there.until.map(|until| until.0))).await?;
         self.pages("attendance", queries::attendance, |there| (there.session_id, there.since.0)).await?;
         self.pages("staffDeeds", queries::deeds, |deed| deed.id).await

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    id::{ActionId, AuditEntryId, PaymentId, RunId, SessionId, UserId},
+    id::{AuditEntryId, PaymentId, SessionId, UserId},
     pool::Pool,
     text::Timestamp,
 };
@@ -42,70 +42,6 @@ pub(super) async fn payments(
                   message, created_at as "created_at: Timestamp", updated_at as "updated_at: Timestamp"
            from payments where $1 in (payer_user_id, payee_user_id) and ($2::uuid is null or id < $2)
            order by id desc limit $3"#,
-        person.0,
-        before.map(|id| id.0),
-        limit,
-    )
-    .fetch_all(pool)
-    .await
-}
-
-/// A question to Sam; what was said stands in the conversation.
-#[derive(Debug, Serialize)]
-pub(super) struct RunRecord {
-    pub id: RunId,
-    question_message_id: i64,
-    answer_message_id: Option<i64>,
-    /// What the client sent along, until it was answered.
-    context: Value,
-    fallback: Option<String>,
-    created_at: Timestamp,
-    finished_at: Option<Timestamp>,
-}
-
-pub(super) async fn runs(
-    pool: &Pool,
-    person: UserId,
-    before: Option<RunId>,
-    limit: i64,
-) -> sqlx::Result<Vec<RunRecord>> {
-    sqlx::query_as!(
-        RunRecord,
-        r#"select id as "id: RunId", question_seq as question_message_id, answer_seq as answer_message_id, context,
-                  fallback, created_at as "created_at: Timestamp", finished_at as "finished_at: Timestamp"
-           from sam_runs where user_id = $1 and ($2::uuid is null or id < $2) order by id desc limit $3"#,
-        person.0,
-        before.map(|id| id.0),
-        limit,
-    )
-    .fetch_all(pool)
-    .await
-}
-
-/// What Sam proposed, and what became of it.
-#[derive(Debug, Serialize)]
-pub(super) struct ProposalRecord {
-    pub id: ActionId,
-    deed: Value,
-    terms: Value,
-    status: String,
-    result: Option<Value>,
-    created_at: Timestamp,
-    expires_at: Timestamp,
-    decided_at: Option<Timestamp>,
-}
-
-pub(super) async fn proposals(
-    pool: &Pool,
-    person: UserId,
-    before: Option<ActionId>,
-    limit: i64,
-) -> sqlx::Result<Vec<ProposalRecord>> {
-    sqlx::query_as!(
-        ProposalRecord,
-        r#"select id as "id: ActionId", deed, terms, status, result, created_at as "created_at: Timestamp",
-                  expires_at as "expires_at: Timestamp", decided_at as "decided_at: Timestamp"
-           from sam_actions where user_id = $1 and ($2::uuid is null or id < $2) order by id desc limit $3"#,
         person.0,
         before.map(|id| id.0),
         limit,

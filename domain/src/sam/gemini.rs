@@ -132,9 +132,16 @@ impl Gemini {
         read(bounded(response.bytes_stream()), count, hear).await
     }
 
-    fn charged(&self, mut usage: Usage, counts: &UsageMetadata) -> Usage {
-        let input = i64::from(counts.prompt);
-        let output = i64::from(counts.answer) + i64::from(counts.thoughts);
+    fn charged(&self, usage: Usage, counts: &UsageMetadata) -> Usage {
+        self.add(usage, counts.prompt.into(), i64::from(counts.answer) + i64::from(counts.thoughts))
+    }
+
+    /// More than most questions take: what is counted for one while it is not known.
+    pub(super) fn estimate(&self) -> Usage {
+        self.add(Usage::default(), 16_000, 4_000)
+    }
+
+    fn add(&self, mut usage: Usage, input: i64, output: i64) -> Usage {
         usage.input_tokens += input;
         usage.output_tokens += output;
         // A cent for a million tokens is a hundredth of a micro-dollar for each.

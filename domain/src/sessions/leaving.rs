@@ -1,7 +1,7 @@
 //! What becomes of the sessions of somebody who leaves.
 
 use super::{
-    EndedBy, SessionStatus, load, queries,
+    EndedBy, SessionStatus, load, offers, queries,
     steps::{Ending, complete_at, finish},
 };
 use crate::{error::Result, id::UserId, tx::Tx};
@@ -10,6 +10,7 @@ use crate::{error::Result, id::UserId, tx::Tx};
 /// many. Lock the person first.
 pub(crate) async fn end_some(tx: &mut Tx, person: UserId, most: i64) -> Result<usize> {
     let now = tx.now();
+    offers::give_back_all(tx, person).await?;
     let unfinished = queries::lock_unfinished(tx.conn(), person, most).await?;
     for id in &unfinished {
         let session = load(tx, *id).await?;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use humanchat_domain::{
-    admin::requested_people,
+    admin::requested_people::{self, RequestedKind},
     auth::Role,
     clock::Clock,
     id::UserId,
@@ -61,7 +61,7 @@ const TABLES: &[(&str, Export, Rest)] = &[
     ("refresh_tokens", No("a secret"), Nothing),
     ("requested_people_askers", In("requestedPeople"), Nothing),
     ("requests", In("requests"), Id("how the other one's request ended")),
-    ("sam_actions", In("samProposals"), Nothing),
+    ("sam_actions", In("samRuns"), Nothing),
     ("sam_runs", In("samRuns"), Nothing),
     ("sessions", In("sessions"), Id("the other one's session")),
     ("socket_tickets", No("a secret"), Nothing),
@@ -120,7 +120,7 @@ async fn lived<'a>(till: &'a Till, gemini: &Gemini) -> [Person<'a>; 3] {
     host.post("/api/sam", json!({"message": "Make me a headline"})).await.ok(202);
     till.settle().await;
     let mut tx = till.api.store.begin(None).await.unwrap();
-    requested_people::record(&mut tx, id(&host.id), "Jane Goodall").await.unwrap();
+    requested_people::record(&mut tx, id(&host.id), RequestedKind::Person, "Jane Goodall").await.unwrap();
     tx.commit().await.unwrap();
     host.put("/api/notifications/preferences", json!({"mail": {"message": false}})).await.ok(200);
     host.post("/api/ws/ticket", json!({})).await.ok(201);

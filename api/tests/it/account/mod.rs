@@ -5,7 +5,7 @@ mod leaving;
 
 use std::time::Duration;
 
-use humanchat_domain::{admin::requested_people, auth::Role, event::Channel, mail};
+use humanchat_domain::{auth::Role, event::Channel, mail, testing};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -35,9 +35,9 @@ async fn an_export_has_everything_of_the_user_and_nothing_of_others() {
     let request = guest.ask(&host, "Hello?").await.ok(201)["request"].clone();
     let invite = guest.invite(&host).await;
     host.answer(&invite, "accept").await.ok(200);
-    let mut tx = api.store.begin(None).await.unwrap();
-    requested_people::record(&mut tx, id(&guest.id), "Jane Goodall").await.unwrap();
-    tx.commit().await.unwrap();
+    let run = guest.sam("I want to talk to Jane Goodall").await;
+    guest.sam("Who knows about submarines?").await;
+    third.sam("Who knows a secret?").await;
 
     let answer = guest.get("/api/users/me/export").await;
     assert_eq!(answer.headers["content-type"], "application/json");
@@ -48,11 +48,16 @@ async fn an_export_has_everything_of_the_user_and_nothing_of_others() {
     assert_eq!(export["logins"].as_array().unwrap().len(), 1);
     assert_eq!(export["availability"]["weekly"], json!([]));
     assert_eq!(export["requestedPeople"], json!(["Jane Goodall"]));
+    assert_eq!(export["requestedSkills"], json!(["submarines"]));
+    assert_eq!(strings(&export["samRuns"], "status"), ["complete", "complete"]);
+    assert_eq!((&export["samRuns"][1]["runId"], &export["samRuns"][1]["messageId"]), (&run["runId"], &json!(2)));
     assert_eq!(export["requests"], json!([request]));
     assert_eq!(strings(&export["invites"], "status"), ["accepted"]);
     assert_eq!(strings(&export["sessions"], "status"), ["in_progress"]);
-    assert_eq!(export["conversations"].as_array().unwrap().len(), 1);
-    let messages = export["conversations"][0]["messages"].as_array().unwrap();
+    assert_eq!(export["conversations"].as_array().unwrap().len(), 2, "with the host, and with Sam");
+    let human =
+        export["conversations"].as_array().unwrap().iter().find(|it| it["conversation"]["type"] == "human").unwrap();
+    let messages = human["messages"].as_array().unwrap();
     let numbers: Vec<_> = messages.iter().map(|message| message["messageId"].as_i64().unwrap()).collect();
     assert_eq!(numbers, (1..=230).rev().collect::<Vec<_>>(), "each once, over all pages");
     assert_eq!(third.get("/api/users/me/export").await.ok(200)["requests"], json!([]));
@@ -71,6 +76,7 @@ async fn who_leaves_is_gone_and_others_are_told_as_ever() {
     let waiting = host.invite(&third).await;
     let session = guest.invite(&host).await;
     host.answer(&session, "accept").await.ok(200);
+    host.sam("I want to talk to Jane Goodall").await;
     let mut socket = host.socket("/ws").await;
 
     assert_eq!(host.leaves().await.status, 204);
@@ -112,6 +118,7 @@ async fn who_leaves_is_gone_and_others_are_told_as_ever() {
     for channel in [Channel::Notifications(id(&host.id)), Channel::Sessions(id(&host.id))] {
         assert_eq!(api.told(channel).await, Vec::<Value>::new(), "what told them only is gone");
     }
+    assert_eq!(testing::traces_of_sam(&api.store).await, 0, "nothing of what Sam was asked is left");
     let again = api.arrive(&["host"]).await.remove(0);
     assert_ne!(again.id, host.id, "the address is free");
     assert_eq!(again.get("/api/conversations").await.ok(200)["conversations"], json!([]));

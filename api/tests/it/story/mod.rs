@@ -7,6 +7,7 @@ mod crashes;
 mod database;
 mod kills;
 mod mail;
+mod once;
 mod outages;
 mod payments;
 mod privacy;

@@ -50,7 +50,7 @@ pub struct SessionCounts {
 pub struct RequestCounts {
     /// Requests between members that wait for an answer.
     pub pending: i64,
-    /// People who aren't members, were asked for, and about whom nothing was done yet.
+    /// People and skills that were asked for, aren't here, and about whom nothing was done yet.
     pub requested_people_pending: i64,
 }
 

@@ -3,6 +3,7 @@
 mod attendance;
 mod changes;
 mod engagements;
+mod offers;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,7 @@ pub(super) use changes::{
     confirm, finish, insert_booking, insert_free, insert_instant, move_to, remember_reminder, set_payment_status, start,
 };
 pub(super) use engagements::{disengage, engage, go_live, live, taken};
+pub(super) use offers::{give_back, give_back_all, give_back_expired, keep, kept, kept_until};
 
 use super::{
     CancellationPolicy, EndedBy, PaymentStatus, Session, SessionQuery, SessionRole, SessionSearch, SessionStatus,

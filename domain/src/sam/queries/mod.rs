@@ -1,13 +1,18 @@
-//! SQL of Sam's runs and proposals.
+//! SQL of Sam's runs.
+
+mod actions;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::{PgConnection, types::Json};
 
-use super::{Context, Deed, Failure, Run, RunStatus, gemini::Usage, proposals::ActionStatus};
+pub(super) use actions::{actions_of, decide_action, insert_action, lock_action};
+
+use super::{Context, Failure, Run, RunStatus, gemini::Usage, history::PastRun};
 use crate::{
-    id::{ActionId, ConversationId, RunId, UserId},
+    id::{ConversationId, RunId, UserId},
     pool::Pool,
+    text::Timestamp,
 };
 
 /// Sam's conversation with somebody, made if need be.
@@ -100,10 +105,34 @@ pub(super) async fn taken(conn: &mut PgConnection, user_id: UserId, since: DateT
     Ok((row.tokens, row.micros))
 }
 
+/// Keeps the budget of whom a conversation belongs to from being spent by two at once.
+pub(super) async fn lock_budget(conn: &mut PgConnection, id: ConversationId) -> sqlx::Result<()> {
+    sqlx::query!("select id from conversations where id = $1 for no key update", id.0).fetch_optional(conn).await?;
+    Ok(())
+}
+
+/// Counts what a question may take, before it does.
+pub(super) async fn reserve(conn: &mut PgConnection, id: RunId, usage: &Usage) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update sam_runs set input_tokens = input_tokens + $2, output_tokens = output_tokens + $3, cost_micros = cost_micros + $4
+         where id = $1",
+        id.0,
+        usage.input_tokens,
+        usage.output_tokens,
+        usage.cost_micros,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// How a question ended.
 pub(super) struct Outcome {
     pub fallback: Option<Failure>,
+    /// What it took.
     pub usage: Usage,
+    /// What had been counted for it before.
+    pub reserved: Usage,
     pub dropped: i32,
 }
 
@@ -116,16 +145,16 @@ pub(super) async fn close_run(
     now: DateTime<Utc>,
 ) -> sqlx::Result<bool> {
     let result = sqlx::query!(
-        "update sam_runs set status = 'complete', answer_seq = $2, fallback = $3, model_calls = $4, input_tokens = $5,
-           output_tokens = $6, cost_micros = $7, dropped_actions = $8, finished_at = $9, context = '{}'
+        "update sam_runs set status = 'complete', answer_seq = $2, fallback = $3, model_calls = $4,
+           input_tokens = input_tokens + $5, output_tokens = output_tokens + $6, cost_micros = cost_micros + $7, dropped_actions = $8, finished_at = $9, context = '{}'
          where id = $1 and status = 'running'",
         id.0,
         answer,
         outcome.fallback as Option<Failure>,
         outcome.usage.calls,
-        outcome.usage.input_tokens,
-        outcome.usage.output_tokens,
-        outcome.usage.cost_micros,
+        outcome.usage.input_tokens - outcome.reserved.input_tokens,
+        outcome.usage.output_tokens - outcome.reserved.output_tokens,
+        outcome.usage.cost_micros - outcome.reserved.cost_micros,
         outcome.dropped,
         now,
     )
@@ -169,71 +198,36 @@ pub(super) async fn find_runs(pool: &Pool, ids: &[RunId], user_id: Option<UserId
         .collect())
 }
 
-pub(super) async fn insert_action(
-    conn: &mut PgConnection,
-    (id, run_id, user_id): (ActionId, RunId, UserId),
-    (deed, terms): (&Deed, &serde_json::Map<String, Value>),
-    (now, expires_at): (DateTime<Utc>, DateTime<Utc>),
-) -> sqlx::Result<()> {
-    sqlx::query!(
-        "insert into sam_actions (id, run_id, user_id, deed, terms, expires_at, created_at)
-         values ($1, $2, $3, $4, $5, $6, $7)",
-        id.0,
-        run_id.0,
-        user_id.0,
-        Json(deed) as _,
-        Json(terms) as _,
-        expires_at,
-        now,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-/// A proposal's row.
-pub(super) struct Stored {
-    pub deed: Json<Deed>,
-    pub terms: Json<serde_json::Map<String, Value>>,
-    pub status: ActionStatus,
-    pub result: Option<Json<Value>>,
-    pub expires_at: DateTime<Utc>,
-}
-
-/// Somebody's own proposal, until the unit of work ends nobody else's.
-pub(super) async fn lock_action(
-    conn: &mut PgConnection,
-    id: ActionId,
+/// Somebody's questions, newest first, without what was proposed.
+pub(super) async fn runs_of(
+    pool: &Pool,
     user_id: UserId,
-) -> sqlx::Result<Option<Stored>> {
-    sqlx::query_as!(
-        Stored,
-        r#"select deed as "deed: Json<Deed>", terms as "terms: Json<serde_json::Map<String, Value>>",
-                  status as "status: ActionStatus", result as "result: Json<Value>", expires_at
-           from sam_actions where id = $1 and user_id = $2 for update"#,
-        id.0,
+    before: Option<RunId>,
+    limit: i64,
+) -> sqlx::Result<Vec<PastRun>> {
+    let rows = sqlx::query!(
+        r#"select id as "id: RunId", status as "status: RunStatus", question_seq, answer_seq, fallback as "fallback: Failure",
+                  input_tokens, output_tokens, created_at as "created_at: Timestamp", finished_at as "finished_at: Timestamp"
+           from sam_runs where user_id = $1 and ($2::uuid is null or id < $2) order by id desc limit $3"#,
         user_id.0,
+        before.map(|id| id.0),
+        limit,
     )
-    .fetch_optional(conn)
-    .await
-}
-
-/// False where it was decided before.
-pub(super) async fn decide_action(
-    conn: &mut PgConnection,
-    id: ActionId,
-    status: ActionStatus,
-    result: Option<&Value>,
-    now: DateTime<Utc>,
-) -> sqlx::Result<bool> {
-    let done = sqlx::query!(
-        "update sam_actions set status = $2, result = $3, decided_at = $4 where id = $1 and status = 'proposed'",
-        id.0,
-        status as ActionStatus,
-        result.map(Json) as _,
-        now,
-    )
-    .execute(conn)
+    .fetch_all(pool)
     .await?;
-    Ok(done.rows_affected() > 0)
+    Ok(rows
+        .into_iter()
+        .map(|row| PastRun {
+            run_id: row.id,
+            status: row.status,
+            question_message_id: row.question_seq,
+            message_id: row.answer_seq,
+            fallback: row.fallback,
+            input_tokens: row.input_tokens,
+            output_tokens: row.output_tokens,
+            created_at: row.created_at,
+            finished_at: row.finished_at,
+            actions: Vec::new(),
+        })
+        .collect())
 }
