@@ -135,11 +135,11 @@ impl Case {
     /// budget is used up.
     async fn reserve(&self, store: &Store, gemini: &Gemini) -> Result<Option<Usage>> {
         let mut tx = store.begin(None).await?;
-        // In the order in which an answer is stored.
+        // As where an answer is stored.
         if !queries::lock_run(tx.conn(), self.run_id).await? {
             return Ok(None);
         }
-        queries::lock_budget(tx.conn(), self.conversation_id).await?;
+        queries::lock_conversation(tx.conn(), self.conversation_id).await?;
         let today = self.now.date_naive().and_time(NaiveTime::MIN).and_utc();
         let (tokens, micros) = queries::taken(tx.conn(), self.user_id, today).await?;
         let sam = store.settings().sam;
@@ -246,6 +246,8 @@ pub async fn answer(tx: &mut Tx, thought: Thought) -> Result<()> {
     if !queries::lock_run(tx.conn(), run_id).await? {
         return Ok(());
     }
+    // Before people, as by who sends a message that decides on a proposal.
+    queries::lock_conversation(tx.conn(), conversation_id).await?;
     let now = tx.now();
     let mut actions = Vec::new();
     for settled in reply.actions {

@@ -214,3 +214,23 @@ async fn a_herd_of_yeses_and_other_bookings_ends_with_one_session() {
     assert_eq!(sessions[0]["guest_user_id"], json!(asker.id));
     assert_eq!(kept_offers(&api.store).await, 0);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_says_yes_in_the_chat_does_not_stand_in_the_way_of_an_answer() {
+    let (api, gemini) = api_with_model().await;
+    let [asker, host] = people(&api, ["asker", "host"]).await;
+    for hour in 10..15 {
+        let action = offered(&gemini, &asker, &host, &format!("2026-11-17T{hour}:00:00.000Z")).await;
+        let (run, thought) = thought(&gemini, &asker, &host, &format!("2026-11-18T{hour}:00:00.000Z")).await;
+        let path = format!("/api/conversations/{}/messages", text(&run["conversationId"]));
+        let yes = json!({"content": "Yes", "type": "sam_action", "actions": [{"actionId": action["actionId"]}]});
+        let say = async { Some(asker.post(&path, yes).await) };
+        let answer = async {
+            stores(&api, thought).await;
+            None
+        };
+        let said = at_once([answer.boxed(), say.boxed()]).await.remove(1).unwrap();
+        said.ok(201);
+        assert_eq!(proposals(&asker, &run).await.len(), 1);
+    }
+}

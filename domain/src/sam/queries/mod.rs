@@ -105,8 +105,8 @@ pub(super) async fn taken(conn: &mut PgConnection, user_id: UserId, since: DateT
     Ok((row.tokens, row.micros))
 }
 
-/// Keeps the budget of whom a conversation belongs to from being spent by two at once.
-pub(super) async fn lock_budget(conn: &mut PgConnection, id: ConversationId) -> sqlx::Result<()> {
+/// Keeps others from asking and answering in a conversation with Sam, and so from spending its user's budget.
+pub(super) async fn lock_conversation(conn: &mut PgConnection, id: ConversationId) -> sqlx::Result<()> {
     sqlx::query!("select id from conversations where id = $1 for no key update", id.0).fetch_optional(conn).await?;
     Ok(())
 }
