@@ -113,7 +113,8 @@ pub struct User {
     pub cancellation_policy: CancellationPolicy,
     /// Whether a socket is open or they said so within 45 s, and they don't hide it.
     pub is_online: bool,
-    /// What they chose to show.
+    /// What they chose to show; `idle` too once they left three invites in a row unanswered, until they answer one or say that
+    /// they are here.
     pub presence_state: PresenceState,
     /// Whether they are in a session now.
     pub has_active_session: bool,

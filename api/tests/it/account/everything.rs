@@ -50,6 +50,7 @@ const TABLES: &[(&str, Export, Rest)] = &[
     ("idempotency_keys", No("answers that were shown before"), Id("others' answers, for a day")),
     ("invites", In("invites"), Id("how the other one's invite ended")),
     ("ledger_entries", No("what payments say, in our books"), Id("books are kept")),
+    ("ledger_transactions", No("what payments say, in our books"), Id("books are kept")),
     ("logins", In("logins"), Nothing),
     ("magic_links", No("a secret"), Nothing),
     ("mails", No("what notifications say"), Nothing),
