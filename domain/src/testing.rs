@@ -29,7 +29,8 @@ pub struct TestDatabase {
     url: Url,
 }
 
-fn env(name: &str) -> Option<String> {
+/// A variable of the environment: how much of something to test, say.
+pub fn env(name: &str) -> Option<String> {
     #[expect(clippy::disallowed_methods, reason = "tests are told by bin/test where the cluster is")]
     std::env::var(name).ok()
 }
@@ -386,10 +387,22 @@ impl TableLock {
     /// # Panics
     /// When the database fails.
     pub async fn take(store: &Store, table: &'static str) -> Self {
+        Self::lock(store, table, "access exclusive").await
+    }
+
+    /// The same, but the table can be read.
+    ///
+    /// # Panics
+    /// When the database fails.
+    pub async fn against_writes(store: &Store, table: &'static str) -> Self {
+        Self::lock(store, table, "share").await
+    }
+
+    async fn lock(store: &Store, table: &'static str, mode: &str) -> Self {
         let options = store.pool().connect_options();
         let connect = async || PgConnection::connect_with(options).await.expect("the database answers");
         let (mut holder, watcher) = (connect().await, connect().await);
-        let statement = format!("begin; lock table {table} in access exclusive mode");
+        let statement = format!("begin; lock table {table} in {mode} mode");
         sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut holder).await.expect("the table can be locked");
         Self { holder, watcher, table }
     }
@@ -426,13 +439,25 @@ impl TableLock {
 #[expect(clippy::expect_used, reason = "only tests call this")]
 pub async fn booked(store: &Store, payment: PaymentId) -> Vec<(String, i64)> {
     sqlx::query_as(
-        "select account, amount_minor from ledger_entries e join ledger_transactions t on t.id = e.transaction_id
+        "select account, e.amount_minor from ledger_entries e join ledger_transactions t on t.id = e.transaction_id
          where t.payment_id = $1 order by t.id, account desc",
     )
     .bind(payment)
     .fetch_all(store.pool())
     .await
     .expect("the ledger can be read")
+}
+
+/// How many calls to the payment provider are not settled.
+///
+/// # Panics
+/// When the database fails.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub async fn open_calls(store: &Store) -> i64 {
+    sqlx::query_scalar("select count(*) from payment_calls where state = 'open'")
+        .fetch_one(store.pool())
+        .await
+        .expect("calls can be counted")
 }
 
 /// How webhook events stand: type and state, in the order they came.

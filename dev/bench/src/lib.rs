@@ -10,6 +10,7 @@ pub mod calendar;
 pub mod http;
 pub mod machine;
 pub mod measure;
+pub mod payments;
 pub mod product;
 pub mod program;
 pub mod queue;

@@ -40,6 +40,14 @@ impl Api {
     /// # Errors
     /// When its program isn't beside ours, or doesn't start.
     pub async fn start(stage: &Stage, database_url: &str) -> Result<Self> {
+        Self::start_with(stage, database_url, &[]).await
+    }
+
+    /// The same with more settings.
+    ///
+    /// # Errors
+    /// When its program isn't beside ours, or doesn't start.
+    pub async fn start_with(stage: &Stage, database_url: &str, settings: &[(&str, &str)]) -> Result<Self> {
         let binary = env::current_exe()?.with_file_name("humanchat-api");
         ensure!(binary.exists(), "{} is not built: run bin/bench", binary.display());
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
@@ -49,7 +57,7 @@ impl Api {
         command.arg("serve").env_clear().env("PATH", path).current_dir(stage.folder());
         command.env("DATABASE_URL", database_url).env("REDIS_URL", stage.redis_url());
         command.env("JWT_SECRET", "a secret of the benchmark, 32 bytes or more");
-        command.env("BIND_ADDR", address.to_string());
+        command.env("BIND_ADDR", address.to_string()).envs(settings.iter().copied());
         for limit in ["RATE_LIMIT_ANON", "RATE_LIMIT_USER", "RATE_LIMIT_ADMIN"] {
             command.env(limit, "0");
         }

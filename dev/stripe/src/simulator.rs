@@ -130,7 +130,7 @@ impl Simulator {
 
 /// The real time, in seconds since 1970.
 #[expect(clippy::disallowed_methods, reason = "the simulator's one clock; tests move it through the control API")]
-pub(crate) fn now() -> i64 {
+fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }

@@ -57,7 +57,7 @@ pub(super) struct Call {
 const KEY_LIFE: TimeDelta = TimeDelta::hours(23);
 /// When the job of a call that a request makes looks after it.
 pub(super) const LOOK_AFTER: TimeDelta = TimeDelta::seconds(15);
-/// How often what the provider failed at is asked for anew.
+/// How often what came to nothing, without anybody having refused it, is asked for anew.
 const MOST_ROUNDS: i64 = 5;
 /// The provider's own failure, after it was looked up that nothing came of the call.
 const FAILED: &str = "upstream_failed";
@@ -130,10 +130,14 @@ pub(super) async fn make(store: &Store, request_id: Option<String>, id: PaymentC
     }
     let now = store.clock.now();
     if begun_before && now - call.created_at >= KEY_LIFE {
-        let end = End::refused(TOO_OLD, "it was not known in time whether this was done", None);
+        let end =
+            End::refused(TOO_OLD, "it was not known in time whether this was done", current(stripe, &payment).await?);
         return settle(store, request_id, &call, end).await.map(Some);
     }
-    queries::attempt(&store.pool, call.id, now).await?;
+    if !queries::attempt(&store.pool, call.id, now).await? {
+        // Somebody else has settled it meanwhile.
+        return Ok(None);
+    }
     let end = match send(store, stripe, &call, &payment).await {
         Ok(seen) => End::done(seen),
         Err(Failure::Refused { code, message }) => {
@@ -262,7 +266,7 @@ async fn after_refusal(tx: &mut Tx, call: &Call, code: &str) -> Result<()> {
         return Ok(());
     }
     let rounds = queries::refusals(tx.conn(), call.payment_id, call.kind).await?;
-    if code == FAILED && rounds < MOST_ROUNDS && still_wanted(call.kind, &payment) {
+    if [FAILED, TOO_OLD].contains(&code) && rounds < MOST_ROUNDS && still_wanted(call.kind, &payment) {
         let pause = TimeDelta::seconds(30 * rounds);
         if call.kind == CallKind::Capture {
             observe::begin_capture(tx, &payment).await?;

@@ -10,6 +10,7 @@ mod differences;
 mod donations;
 mod ledger;
 mod observe;
+mod oversight;
 mod queries;
 mod receipts;
 mod reconcile;
@@ -23,6 +24,9 @@ use utoipa::ToSchema;
 
 pub use differences::{Difference, open as open_differences};
 pub use donations::{NewDonation, donate};
+pub(crate) use ledger::takings;
+pub use ledger::{DonationTotal, DonationTotals, donation_totals};
+pub use oversight::{PaymentSearch, list_all};
 pub use receipts::{Receipt, ReceiptLine, Talk, receipt};
 pub use reconcile::reconcile;
 pub use refunds::{NewRefund, refund};
@@ -110,7 +114,7 @@ pub struct Payment {
 }
 
 /// A payment that can be paid, and how.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Opened {
     /// As it is now.
@@ -121,6 +125,13 @@ pub struct Opened {
     /// Where a donation is paid. Absent once it is over.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkout_url: Option<String>,
+}
+
+impl std::fmt::Debug for Opened {
+    /// Without what it can be paid with.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Opened").field("payment", &self.payment).finish_non_exhaustive()
+    }
 }
 
 impl Store {

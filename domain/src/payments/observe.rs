@@ -52,7 +52,7 @@ pub(super) async fn intent(tx: &mut Tx, id: PaymentId, intent: &Intent) -> Resul
     match next(&payment, intent, is_being_captured(tx, &payment).await?) {
         Some(to) => {
             step(tx, &payment, &to).await?;
-            differences::resolve(tx, &intent.id).await
+            differences::resolve_all(tx, id).await
         }
         None if contradicts(&payment, intent) => {
             let details = json!({
@@ -61,7 +61,7 @@ pub(super) async fn intent(tx: &mut Tx, id: PaymentId, intent: &Intent) -> Resul
             });
             differences::note(tx, Some(id), &intent.id, "stands_elsewhere", &details).await
         }
-        None => Ok(()),
+        None => differences::resolve(tx, &intent.id).await,
     }
 }
 
@@ -84,29 +84,46 @@ pub(super) async fn begin_capture(tx: &mut Tx, payment: &Payment) -> Result<()> 
     step(tx, payment, &to).await
 }
 
-/// Does with a payment what has become of its session. Lock it first.
+/// Does with a payment what has become of its session, unless that was refused before: then people
+/// decide. Lock it first.
 pub(super) async fn follow_session(tx: &mut Tx, id: PaymentId) -> Result<()> {
     let payment = load(tx, id).await?;
-    let Some(owed) = owed(tx, &payment).await? else { return Ok(()) };
-    if queries::open_call_of(tx.conn(), id).await?.is_some() {
-        // Whatever comes of that brings us here again.
-        return Ok(());
+    match due(tx, &payment).await? {
+        Some((kind, _)) if queries::was_refused(tx.conn(), id, kind).await? => Ok(()),
+        Some(due) => ask_for(tx, &payment, due).await,
+        None => Ok(()),
+    }
+}
+
+/// The same, even if it was refused before: somebody asks for it. Lock it first.
+pub(super) async fn insist(tx: &mut Tx, payment: &Payment) -> Result<()> {
+    match due(tx, payment).await? {
+        Some(due) => ask_for(tx, payment, due).await,
+        None => Ok(()),
+    }
+}
+
+/// What follows for a payment from what has become of its session, and the amount. None while
+/// something else is under way: whatever comes of that brings us here again.
+async fn due(tx: &mut Tx, payment: &Payment) -> Result<Option<(CallKind, i64)>> {
+    let Some(owed) = owed(tx, payment).await? else { return Ok(None) };
+    if queries::open_call_of(tx.conn(), payment.id).await?.is_some() {
+        return Ok(None);
+    }
+    Ok(match payment.status {
+        PaymentState::Authorized if owed > 0 => Some((CallKind::Capture, owed.min(payment.amount))),
+        PaymentState::Authorized => Some((CallKind::Void, payment.amount)),
+        PaymentState::RequiresPayment if payment.intent_id.is_some() => Some((CallKind::Void, payment.amount)),
+        _ => None,
+    })
+}
+
+async fn ask_for(tx: &mut Tx, payment: &Payment, (kind, amount_minor): (CallKind, i64)) -> Result<()> {
+    if kind == CallKind::Capture {
+        begin_capture(tx, payment).await?;
     }
     let at = tx.now();
-    let ask_for = async |tx: &mut Tx, kind, amount_minor| {
-        ask(tx, id, &Ask { kind, amount_minor, reason: None, at }).await.map(drop)
-    };
-    match payment.status {
-        PaymentState::Authorized if owed > 0 => {
-            begin_capture(tx, &payment).await?;
-            ask_for(tx, CallKind::Capture, owed.min(payment.amount)).await
-        }
-        PaymentState::Authorized => ask_for(tx, CallKind::Void, payment.amount).await,
-        PaymentState::RequiresPayment if payment.intent_id.is_some() => {
-            ask_for(tx, CallKind::Void, payment.amount).await
-        }
-        _ => Ok(()),
-    }
+    ask(tx, payment.id, &Ask { kind, amount_minor, reason: None, at }).await.map(drop)
 }
 
 /// What is owed for the payment's session in minor units; none while that is open, or where the

@@ -331,6 +331,11 @@ pub(crate) async fn status_of(tx: &mut Tx, id: UserId) -> Result<Option<Status>>
     Ok(queries::status(tx.conn(), &[id], now).await?.pop())
 }
 
+/// What somebody gives to or asks gifts for, if that has a name; none when there is nobody.
+pub(crate) async fn cause(conn: &mut PgConnection, id: UserId) -> Result<Option<Option<String>>> {
+    Ok(queries::cause(conn, id).await?)
+}
+
 /// Somebody's name.
 pub(crate) async fn name(tx: &mut Tx, id: UserId) -> Result<String> {
     Ok(queries::name(tx.conn(), id).await?.ok_or(Refusal::NotFound("user"))?)

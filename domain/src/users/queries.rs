@@ -241,6 +241,13 @@ pub(super) async fn is_member(conn: &mut PgConnection, id: UserId) -> sqlx::Resu
         .await
 }
 
+/// The name of somebody's cause, if it has one.
+pub(super) async fn cause(conn: &mut PgConnection, id: UserId) -> sqlx::Result<Option<Option<String>>> {
+    sqlx::query_scalar!("select charity_name from users where id = $1 and erased_at is null", id.0)
+        .fetch_optional(conn)
+        .await
+}
+
 pub(super) async fn name(conn: &mut PgConnection, id: UserId) -> sqlx::Result<Option<String>> {
     sqlx::query_scalar!("select name from users where id = $1", id.0).fetch_optional(conn).await
 }

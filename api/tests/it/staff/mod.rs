@@ -68,6 +68,7 @@ fn row(name: &str, member: &Person<'_>) -> (String, Option<Value>, [u16; 2]) {
             let body = json!({"title": "Hello", "body": "Everybody.", "startsAt": "2100-01-01T09:00:00Z"});
             ("/api/admin/announcements".to_owned(), Some(body), [202, 202])
         }
+        "get /api/admin/payments" => ("/api/admin/payments?status=captured".to_owned(), None, [200, 200]),
         "get /api/admin/payments/differences" => ("/api/admin/payments/differences".to_owned(), None, [200, 200]),
         "get /api/admin/sessions" => ("/api/admin/sessions?status=pending".to_owned(), None, [200, 200]),
         "get /api/admin/jobs" => ("/api/admin/jobs".to_owned(), None, [200, 200]),

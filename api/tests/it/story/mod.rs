@@ -5,6 +5,7 @@ mod announcements;
 mod collector;
 mod crashes;
 mod database;
+mod kills;
 mod mail;
 mod outages;
 mod payments;

@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until};
 
 use crate::outbox::Delivery;
-use crate::simulator::{Shared, now};
+use crate::simulator::Shared;
 
 const AT_ONCE: usize = 8;
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -26,7 +26,8 @@ pub(crate) async fn deliver(shared: Arc<Shared>, client: reqwest::Client) {
             let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
             let (shared, client) = (Arc::clone(&shared), client.clone());
             tokio::spawn(async move {
-                let status = send(&client, &delivery).await;
+                let now = shared.with(|simulator| simulator.world.now);
+                let status = send(&client, &delivery, now).await;
                 shared.with(|simulator| simulator.outbox.tried(delivery, status));
                 shared.wake.notify_one();
                 drop(place);
@@ -40,9 +41,9 @@ pub(crate) async fn deliver(shared: Arc<Shared>, client: reqwest::Client) {
     }
 }
 
-/// The status of the answer, if there is one.
-async fn send(client: &reqwest::Client, delivery: &Delivery) -> Option<u16> {
-    let signature = signature(&delivery.endpoint.secrets, now(), &delivery.body);
+/// The status of the answer, if there is one. The signature is of `now`, by the simulator's clock.
+async fn send(client: &reqwest::Client, delivery: &Delivery, now: i64) -> Option<u16> {
+    let signature = signature(&delivery.endpoint.secrets, now, &delivery.body);
     let request = client
         .post(&delivery.endpoint.url)
         .timeout(PATIENCE)

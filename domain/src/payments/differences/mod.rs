@@ -57,6 +57,18 @@ pub(super) async fn note(
     Ok(())
 }
 
+/// The payment has moved on: whatever was noted about it is of the past.
+pub(super) async fn resolve_all(tx: &mut Tx, payment: PaymentId) -> Result<()> {
+    let now = tx.now();
+    Ok(queries::resolve_all(tx.conn(), payment, now).await?)
+}
+
+/// Of a kind, only these are left.
+pub(super) async fn resolve_others(tx: &mut Tx, kind: &str, left: &[String]) -> Result<()> {
+    let now = tx.now();
+    Ok(queries::resolve_others(tx.conn(), kind, left, now).await?)
+}
+
 /// What was noted about this is no more.
 pub(super) async fn resolve(tx: &mut Tx, object_id: &str) -> Result<()> {
     let now = tx.now();

@@ -10,7 +10,6 @@ use super::{observe, queries as payments, stripe::Notice};
 use crate::{
     Store,
     error::{Refusal, Result},
-    id::PaymentId,
     tx::Tx,
 };
 
@@ -31,10 +30,7 @@ pub async fn receive(store: &Store, request_id: Option<String>, signature: &str,
     if !signature::is_valid(signature, body, secrets, store.clock.now()) {
         return Err(Refusal::Malformed("the signature is not valid").into());
     }
-    let notice: Notice = serde_json::from_slice(body).map_err(|_| Refusal::Malformed("the body is not an event"))?;
-    if !(1..=255).contains(&notice.id.len()) || notice.id.contains('\0') || notice.r#type.contains('\0') {
-        return Err(Refusal::Malformed("the body is not an event").into());
-    }
+    let notice = Notice::read(body).ok_or(Refusal::Malformed("the body is not an event"))?;
     let mut tx = store.begin(request_id).await?;
     take(&mut tx, &notice).await?;
     tx.commit().await
@@ -43,11 +39,11 @@ pub async fn receive(store: &Store, request_id: Option<String>, signature: &str,
 /// Stores an event, once. Says whether it was news.
 pub(super) async fn take(tx: &mut Tx, notice: &Notice) -> Result<bool> {
     let is_known = KNOWN.iter().any(|beginning| notice.r#type.starts_with(beginning));
-    let object_id = notice.object_id().filter(|id| is_known && (1..=255).contains(&id.len()) && !id.contains('\0'));
+    let object_id = notice.object_id.as_ref().filter(|_| is_known);
     let now = tx.now();
-    let is_new = queries::insert(tx.conn(), notice, object_id.as_deref(), now).await?;
+    let is_new = queries::insert(tx.conn(), notice, object_id.map(String::as_str), now).await?;
     if let Some(object_id) = object_id.filter(|_| is_new) {
-        tx.enqueue(&SyncPayment { object_id })?;
+        tx.enqueue(&SyncPayment { object_id: object_id.clone() })?;
     }
     Ok(is_new)
 }
@@ -57,59 +53,58 @@ pub(super) async fn take(tx: &mut Tx, notice: &Notice) -> Result<bool> {
 /// # Errors
 /// `UpstreamTimeout`, `UpstreamFailed`, `Unavailable`: to be tried again.
 pub async fn sync(store: &Store, request_id: Option<String>, object_id: &str) -> Result<()> {
-    let asked_at = store.clock.now();
-    let known = payments::made_for(&store.pool, object_id).await?;
-    let payment_id = if object_id.starts_with("cs_") {
-        sync_checkout(store, request_id.clone(), object_id, known).await?
-    } else {
-        sync_intent(store, request_id.clone(), object_id, known).await?
+    // What comes from now on is another job's.
+    let events = queries::waiting(&store.pool, object_id).await?;
+    let state = loop {
+        match look(store, request_id.clone(), object_id).await? {
+            Look::Moved => break "done",
+            Look::Unknown => break "parked",
+            Look::Late => {}
+        }
     };
-    let state = if payment_id.is_some() { "done" } else { "parked" };
-    queries::settle(&store.pool, object_id, state, asked_at, store.clock.now()).await?;
-    Ok(())
+    Ok(queries::settle(&store.pool, &events, state, store.clock.now()).await?)
 }
 
-async fn sync_intent(
-    store: &Store,
-    request_id: Option<String>,
-    object_id: &str,
-    known: Option<PaymentId>,
-) -> Result<Option<PaymentId>> {
-    let Some(intent) = store.stripe()?.intent(object_id).await? else { return Ok(None) };
-    let Some(id) = known.or(intent.payment_id) else { return Ok(None) };
-    let mut tx = store.begin(request_id).await?;
-    observe::lock(&mut tx, id).await?;
-    if payments::find(tx.conn(), id, None).await?.is_none() {
-        return Ok(None);
-    }
-    observe::intent(&mut tx, id, &intent).await?;
-    observe::follow_session(&mut tx, id).await?;
-    tx.commit().await?;
-    Ok(Some(id))
+/// What came of a look.
+enum Look {
+    /// The payment is where the provider says it is.
+    Moved,
+    /// It is about nothing of ours.
+    Unknown,
+    /// The payment moved while the provider was asked: what was seen may be of before.
+    Late,
 }
 
-async fn sync_checkout(
-    store: &Store,
-    request_id: Option<String>,
-    object_id: &str,
-    known: Option<PaymentId>,
-) -> Result<Option<PaymentId>> {
+async fn look(store: &Store, request_id: Option<String>, object_id: &str) -> Result<Look> {
     let stripe = store.stripe()?;
-    let Some(checkout) = stripe.checkout(object_id).await? else { return Ok(None) };
-    let Some(id) = known.or(checkout.payment_id) else { return Ok(None) };
-    let intent = match &checkout.intent_id {
-        Some(id) => stripe.intent(id).await?,
-        None => None,
+    let known = payments::made_for(&store.pool, object_id).await?;
+    let (checkout, intent) = if object_id.starts_with("cs_") {
+        let Some(checkout) = stripe.checkout(object_id).await? else { return Ok(Look::Unknown) };
+        let intent = match &checkout.intent_id {
+            Some(id) => stripe.intent(id).await?,
+            None => None,
+        };
+        (Some(checkout), intent)
+    } else {
+        let Some(intent) = stripe.intent(object_id).await? else { return Ok(Look::Unknown) };
+        (None, Some(intent))
     };
+    let tagged = checkout.as_ref().and_then(|checkout| checkout.payment_id);
+    let tagged = tagged.or(intent.as_ref().and_then(|intent| intent.payment_id));
+    let Some(id) = known.as_ref().map(|known| known.id).or(tagged) else { return Ok(Look::Unknown) };
     let mut tx = store.begin(request_id).await?;
     observe::lock(&mut tx, id).await?;
-    if payments::find(tx.conn(), id, None).await?.is_none() {
-        return Ok(None);
+    let Some(now) = payments::place(tx.conn(), id).await? else { return Ok(Look::Unknown) };
+    if known.is_some_and(|before| before != now) {
+        return Ok(Look::Late);
     }
-    observe::checkout(&mut tx, id, &checkout).await?;
+    if let Some(checkout) = checkout {
+        observe::checkout(&mut tx, id, &checkout).await?;
+    }
     if let Some(intent) = intent {
         observe::intent(&mut tx, id, &intent).await?;
     }
+    observe::follow_session(&mut tx, id).await?;
     tx.commit().await?;
-    Ok(Some(id))
+    Ok(Look::Moved)
 }
