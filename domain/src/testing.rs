@@ -2,12 +2,16 @@
 //!
 //! `bin/test` starts a throw-away cluster and names it in `TEST_DATABASE_URL`.
 
+mod traces;
+
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use url::Url;
 use uuid::Uuid;
+
+pub use traces::{rows_that_say, tables_of_people};
 
 use crate::{
     Store,
@@ -458,6 +462,23 @@ pub async fn open_calls(store: &Store) -> i64 {
         .fetch_one(store.pool())
         .await
         .expect("calls can be counted")
+}
+
+/// What was asked of the payment provider for a payment, and done, in all.
+///
+/// # Panics
+/// When the database fails.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub async fn done_calls(store: &Store, payment: PaymentId, kind: &str) -> i64 {
+    sqlx::query_scalar(
+        "select coalesce(sum(amount_minor), 0)::bigint from payment_calls
+         where payment_id = $1 and kind = $2 and state = 'done'",
+    )
+    .bind(payment)
+    .bind(kind)
+    .fetch_one(store.pool())
+    .await
+    .expect("calls can be added up")
 }
 
 /// How webhook events stand: type and state, in the order they came.

@@ -15,6 +15,7 @@ mod booking_time;
 mod browsers;
 mod connect;
 mod conversations;
+mod conversions;
 mod edge;
 mod idempotency;
 mod invite_races;

@@ -16,6 +16,7 @@ pub mod program;
 pub mod queue;
 pub mod report;
 pub mod sockets;
+pub mod staff;
 pub mod stage;
 
 /// How much to measure.

@@ -4,7 +4,7 @@ use std::{fs, process::ExitCode};
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, ValueEnum};
-use humanchat_bench::{Plan, api, calendar, machine, payments, queue, report, sockets, stage::Stage};
+use humanchat_bench::{Plan, api, calendar, machine, payments, queue, report, sockets, staff, stage::Stage};
 use humanchat_domain::clock::Clock;
 use humanchat_local::workspace_root;
 
@@ -36,10 +36,12 @@ enum Part {
     Calendar,
     /// Captures, webhooks, the ledger
     Payments,
+    /// What staff do
+    Staff,
 }
 
 impl Part {
-    const ALL: [Self; 5] = [Self::Queue, Self::Api, Self::Sockets, Self::Calendar, Self::Payments];
+    const ALL: [Self; 6] = [Self::Queue, Self::Api, Self::Sockets, Self::Calendar, Self::Payments, Self::Staff];
 
     fn name(self) -> &'static str {
         match self {
@@ -48,6 +50,7 @@ impl Part {
             Self::Sockets => "sockets",
             Self::Calendar => "calendar",
             Self::Payments => "payments",
+            Self::Staff => "staff",
         }
     }
 }
@@ -80,6 +83,7 @@ async fn measure(arguments: &Arguments) -> Result<()> {
             Part::Sockets => sockets::run(&stage, &plan).await,
             Part::Calendar => calendar::run(&stage, &plan).await,
             Part::Payments => payments::run(&stage, &plan).await,
+            Part::Staff => staff::run(&stage, &plan).await,
         };
         let section = section.with_context(|| format!("the {} part", part.name()))?;
         let text = section.markdown(&origin(&stage, *part, arguments));

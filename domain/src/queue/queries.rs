@@ -90,6 +90,11 @@ pub(super) async fn find(conn: &mut PgConnection, id: JobId) -> sqlx::Result<Opt
     .await
 }
 
+pub(super) async fn lock(conn: &mut PgConnection, id: JobId) -> sqlx::Result<()> {
+    sqlx::query!("select id from jobs where id = $1 for update", id.0).fetch_optional(conn).await?;
+    Ok(())
+}
+
 /// Makes a job that ended without success due again. False when it isn't such a one.
 pub(super) async fn retry(conn: &mut PgConnection, id: JobId, now: DateTime<Utc>) -> sqlx::Result<bool> {
     let result = sqlx::query!(

@@ -19,7 +19,7 @@ use crate::{
     id::UserId,
     money::Price,
     sessions::{self, SessionQuery, SessionStatus},
-    users::{self, ConversationType, Search, User},
+    users::{self, ConversationType, PresenceState, Search, User},
 };
 
 /// How many people a look-up finds.
@@ -126,6 +126,9 @@ fn person(user: &User) -> Value {
         "bookedMinutesToPrice": user.scheduled_rates,
         "currency": user.currency,
         "status": Profile::from(user).status,
+        "mayNotLook": user.presence_state == PresenceState::Idle,
+        "answerRate": user.answer_rate,
+        "medianAnswerSecs": user.median_answer_secs,
         "reachedBy": if user.managed { json!("by_request") } else { json!(user.display_mode) },
     })
 }
@@ -204,13 +207,15 @@ pub(super) async fn my_sessions(store: &Store, asker: UserId, facts: &mut Facts)
     Ok(json!({"sessions": shown}))
 }
 
-/// Who can be talked with sooner and for less comes first; among equals the order stays.
+/// Who can be talked with sooner and for less comes first, and who looks before who doesn't; among equals the
+/// order stays.
 pub(super) fn by_readiness(people: &mut [User]) {
     people.sort_by_key(|user| {
         let status = match Profile::from(user).status {
-            ProfileStatus::Online => 0,
-            ProfileStatus::Busy => 1,
-            ProfileStatus::Offline => 2,
+            ProfileStatus::Online if user.presence_state == PresenceState::Active => 0,
+            ProfileStatus::Online => 1,
+            ProfileStatus::Busy => 2,
+            ProfileStatus::Offline => 3,
         };
         (status, user.instant_rate_per_minute.map_or(0, Price::hundredths))
     });

@@ -23,7 +23,7 @@ pub use booking::{Booked, Booking, book, confirm};
 pub(crate) use calendar::calendar_event;
 pub use calendar::calendar_file;
 pub(crate) use instant::{ask_instant, waiting_instant};
-pub(crate) use leaving::end_all;
+pub(crate) use leaving::end_some;
 pub use oversight::{SessionSearch, list_all};
 pub(crate) use paying::{set_payment, talks};
 pub use policy::{CancellationPolicy, NewCancellationPolicy};

@@ -14,7 +14,6 @@ use utoipa::ToSchema;
 
 pub(crate) use profile::present;
 pub use profile::{ProfileChange, change_profile};
-pub(crate) use queries::go_idle;
 
 use crate::{
     Store,
@@ -336,6 +335,23 @@ pub(crate) async fn cause(conn: &mut PgConnection, id: UserId) -> Result<Option<
     Ok(queries::cause(conn, id).await?)
 }
 
+/// Somebody let an invite pass. Who did so `away_after` times in a row, without having answered one or
+/// said that they are here, doesn't look: they show as idle. Lock them first.
+pub(crate) async fn left_unanswered(tx: &mut Tx, id: UserId, away_after: i32) -> Result<()> {
+    if queries::left_unanswered(tx.conn(), id, away_after).await? {
+        announce_status(tx, &[id]).await?;
+    }
+    Ok(())
+}
+
+/// Somebody answered an invite, and so they look again. Lock them first.
+pub(crate) async fn answered(tx: &mut Tx, id: UserId) -> Result<()> {
+    if queries::answered(tx.conn(), id).await? {
+        announce_status(tx, &[id]).await?;
+    }
+    Ok(())
+}
+
 /// Somebody's name.
 pub(crate) async fn name(tx: &mut Tx, id: UserId) -> Result<String> {
     Ok(queries::name(tx.conn(), id).await?.ok_or(Refusal::NotFound("user"))?)
@@ -364,11 +380,24 @@ pub async fn announce_status(tx: &mut Tx, ids: &[UserId]) -> Result<()> {
     Ok(())
 }
 
+/// Has everybody wait, until this unit of work ends, who would change who runs the place. Before any
+/// other lock.
+pub(crate) async fn lock_admins(tx: &mut Tx) -> Result<()> {
+    queries::lock_admins(tx.conn()).await?;
+    Ok(())
+}
+
+/// Whether nobody else runs the place than somebody who does. For who holds [`lock_admins`].
+pub(crate) async fn is_last_admin(tx: &mut Tx, id: UserId) -> Result<bool> {
+    Ok(queries::is_last_admin(tx.conn(), id).await?)
+}
+
 /// Gives somebody a role. Who may is the caller's to decide.
 ///
 /// # Errors
 /// The database's.
 pub async fn set_role(tx: &mut Tx, id: UserId, role: Role) -> Result<()> {
+    lock_admins(tx).await?;
     let now = tx.now();
     queries::set_role(tx.conn(), id, role, now).await?;
     Ok(())

@@ -15,7 +15,6 @@ use humanchat_domain::{
     payments,
 };
 use sqlx::{Connection as _, PgConnection};
-use uuid::Uuid;
 
 use super::{Provider, SECRET};
 use crate::{
@@ -178,9 +177,9 @@ async fn owed(database: &mut PgConnection, payment: PaymentId, intent: &str) -> 
          insert into payment_calls (id, payment_id, kind, key, amount_minor, created_at)
          select $3, id, 'capture', $4, 200, now() from held",
     )
-    .bind(Uuid::from(payment.0))
+    .bind(payment.0)
     .bind(intent)
-    .bind(Uuid::from(call.0))
+    .bind(call.0)
     .bind(call.to_string())
     .execute(database)
     .await

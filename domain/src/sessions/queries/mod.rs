@@ -224,13 +224,18 @@ pub(super) async fn lock_expired_holds(
     .await
 }
 
-/// Locks what somebody has agreed to that isn't over.
-pub(super) async fn lock_unfinished(conn: &mut PgConnection, person: UserId) -> sqlx::Result<Vec<SessionId>> {
+/// Locks some of what somebody has agreed to that isn't over, beginning with what goes on.
+pub(super) async fn lock_unfinished(
+    conn: &mut PgConnection,
+    person: UserId,
+    most: i64,
+) -> sqlx::Result<Vec<SessionId>> {
     sqlx::query_scalar!(
         r#"select id as "id: SessionId" from sessions
            where status in ('pending', 'in_progress') and $1 in (host_user_id, guest_user_id)
-           order by id for update"#,
+           order by status, id limit $2 for update"#,
         person.0,
+        most,
     )
     .fetch_all(conn)
     .await

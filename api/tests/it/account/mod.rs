@@ -1,5 +1,8 @@
 //! Taking everything along, and leaving.
 
+mod everything;
+mod leaving;
+
 use std::time::Duration;
 
 use humanchat_domain::{admin::requested_people, auth::Role, event::Channel, mail};
@@ -99,6 +102,8 @@ async fn who_leaves_is_gone_and_others_are_told_as_ever() {
 
     api.advance(Duration::from_secs(1));
     assert!(api.work().await.contains(&"erase_user"));
+    let sent = guest.get("/api/notifications").await.ok(200)["notifications"].to_string();
+    assert!(sent.contains("Hannah Host"), "what was said to others stays until it was mailed: {sent}");
     let told = api.told(Channel::Conversation(id(&conversation))).await;
     let last = told.last().unwrap();
     assert_eq!(last["type"], "conversation.updated");

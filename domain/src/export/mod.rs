@@ -1,6 +1,8 @@
 //! Everything of a user's as one JSON document, written page by page while it is read: however much
 //! it is, a few pages of it are in memory, and no connection is held while the reader is slow.
 
+mod queries;
+
 use serde::Serialize;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
@@ -12,7 +14,9 @@ use crate::{
     cursor::Window,
     error::Result,
     id::{ConversationId, UserId},
-    invites, notifications, requests,
+    invites, notifications,
+    pool::Pool,
+    requests,
     sessions::{self, SessionQuery},
     text::Timestamp,
     users,
@@ -77,6 +81,7 @@ impl Writer {
         self.requests().await?;
         self.invites().await?;
         self.notifications().await?;
+        self.records().await?;
         self.conversations().await?;
         self.text("}".to_owned()).await
     }
@@ -147,6 +152,35 @@ impl Writer {
             list.add(&rows).await?;
             before = rows.last().map(|invite| invite.id);
             if before.is_none() {
+                return list.end().await;
+            }
+        }
+    }
+
+    /// What no other route shows.
+    async fn records(&self) -> Written {
+        self.pages("payments", queries::payments, |payment| payment.id).await?;
+        self.pages("samRuns", queries::runs, |run| run.id).await?;
+        self.pages("samProposals", queries::proposals, |proposal| proposal.id).await?;
+        self.pages("presences", queries::presences, |there| (there.since.0, there.until.map(|until| until.0))).await?;
+        self.pages("attendance", queries::attendance, |there| (there.session_id, there.since.0)).await?;
+        self.pages("staffDeeds", queries::deeds, |deed| deed.id).await
+    }
+
+    /// A list, read a page at a time; each goes on after the last row of the one before.
+    async fn pages<T: Serialize + Sync, K>(
+        &self,
+        name: &str,
+        page: impl AsyncFn(&Pool, UserId, Option<K>, i64) -> sqlx::Result<Vec<T>>,
+        place: impl Fn(&T) -> K,
+    ) -> Written {
+        let mut list = self.list(name).await?;
+        let mut after = None;
+        loop {
+            let rows = page(&self.store.pool, self.user, after, PAGE.into()).await?;
+            list.add(&rows).await?;
+            after = rows.last().map(&place);
+            if after.is_none() {
                 return list.end().await;
             }
         }
