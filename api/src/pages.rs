@@ -39,7 +39,10 @@ pub(crate) fn routes(settings: &Settings) -> Router<App> {
                 get(|| async { asset("text/javascript", include_str!("../assets/mailbox.js")) }),
             )
             .route("/dev/mailbox.json", get(mailbox))
-            .route("/dev/settings.json", get(settings_of_pages))
+            .route(
+                "/dev/settings.json",
+                get(|State(app): State<App>| async move { Json(PageSettings::of(app.store.settings())) }),
+            )
     } else {
         routes
     }
@@ -75,8 +78,10 @@ struct PageSettings {
     card_pages: Option<String>,
 }
 
-async fn settings_of_pages(State(app): State<App>) -> Json<PageSettings> {
-    let base = &app.store.settings().stripe_api_base;
-    let is_simulated = base.host_str() != Some("api.stripe.com");
-    Json(PageSettings { card_pages: is_simulated.then(|| base.to_string()) })
+impl PageSettings {
+    fn of(settings: &Settings) -> Self {
+        let base = &settings.stripe_api_base;
+        let is_simulated = base.host_str() != Some("api.stripe.com");
+        Self { card_pages: is_simulated.then(|| base.to_string()) }
+    }
 }

@@ -7,7 +7,7 @@ use axum::{
     Router,
     extract::Path,
     http::{
-        HeaderMap, HeaderValue, StatusCode,
+        HeaderMap, HeaderName, HeaderValue, StatusCode,
         header::{ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY},
     },
     response::{IntoResponse, Response},
@@ -25,16 +25,14 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
     form-action 'none'; frame-ancestors 'none'; base-uri 'none'";
 
 pub(crate) fn routes() -> Router<App> {
+    // The operators' page reads from its own address which view to show.
+    let console = |headers: HeaderMap| async move { page("console.html", &headers) };
+    let asset = |Path(name): Path<String>, headers: HeaderMap| async move { asset(&name, &headers) };
     Router::new()
         .route("/console", get(console))
         .route("/console/", get(console))
         .route("/console/{*view}", get(console))
-        .route("/assets/{file}", get(file))
-}
-
-/// The operators' page. It reads from its own address which view to show.
-async fn console(headers: HeaderMap) -> Response {
-    page("console.html", &headers)
+        .route("/assets/{file}", get(asset))
 }
 
 /// Whether it's a browser that wants to show something to somebody.
@@ -49,41 +47,36 @@ pub(crate) fn try_page(headers: &HeaderMap) -> Response {
 
 fn page(name: &str, headers: &HeaderMap) -> Response {
     let Some(file) = BUILT.get_file(name) else { return ApiError::not_found("page").into_response() };
-    let tag = tag(file);
     let about = [
         (CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
         (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
         (VARY, HeaderValue::from_static("accept")),
     ];
-    answer(file, &tag, headers, about)
+    answer(file, headers, about)
 }
 
 /// A file of the pages. It is looked up among the names of the build, so it leads nowhere else.
-async fn file(Path(name): Path<String>, headers: HeaderMap) -> Response {
+fn asset(name: &str, headers: &HeaderMap) -> Response {
     let Some(file) = BUILT.get_file(format!("assets/{name}")) else {
         return ApiError::not_found("file").into_response();
     };
-    answer(
-        file,
-        &tag(file),
-        &headers,
-        [(CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"))],
-    )
+    let for_ever = HeaderValue::from_static("public, max-age=31536000, immutable");
+    answer(file, headers, [(CACHE_CONTROL, for_ever)])
 }
 
-fn answer<H: IntoIterator<Item = (axum::http::HeaderName, HeaderValue)>>(
+fn answer(
     file: &'static File<'static>,
-    tag: &str,
     headers: &HeaderMap,
-    about: H,
+    about: impl IntoIterator<Item = (HeaderName, HeaderValue)>,
 ) -> Response {
-    let mut response = if knows(headers, tag) {
+    let tag = tag(file);
+    let mut response = if knows(headers, &tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         ([(CONTENT_TYPE, media_type(file))], file.contents()).into_response()
     };
     response.headers_mut().extend(about);
-    if let Ok(tag) = HeaderValue::from_str(tag) {
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
         response.headers_mut().insert(ETAG, tag);
     }
     response
@@ -92,8 +85,8 @@ fn answer<H: IntoIterator<Item = (axum::http::HeaderName, HeaderValue)>>(
 /// What the file holds, in a word.
 fn tag(file: &File<'_>) -> String {
     let digest = Sha256::digest(file.contents());
-    let hex = digest.iter().take(8).fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
-    format!("\"{hex}\"")
+    let head = digest.iter().take(8).fold(0_u64, |head, byte| (head << 8) | u64::from(*byte));
+    format!("\"{head:016x}\"")
 }
 
 /// Whether the client has it already.

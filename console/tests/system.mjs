@@ -44,8 +44,13 @@ export async function start() {
   const child = spawn(PROGRAM, ["up", "--data", data], { cwd: ROOT, env, stdio: ["ignore", "pipe", "pipe"] });
   let log = "";
   const ended = new Promise((resolve) => child.once("exit", resolve));
+  // However the tests end, it doesn't go on without them.
+  const end = () => child.kill("SIGTERM");
+  process.once("exit", end);
+  process.once("SIGTERM", () => process.exit(143));
   const stop = async () => {
-    child.kill("SIGTERM");
+    process.removeListener("exit", end);
+    end();
     await ended;
     rmSync(data, { recursive: true, force: true });
   };

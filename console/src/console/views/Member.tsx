@@ -86,6 +86,7 @@ export function MemberDialog({ member, onClose, onChange }: {
         <dt>More</dt>
         <dd>
           <a href={address("sessions", { userId: member.id })} onClick={follow}>sessions</a>,{" "}
+          <a href={address("payments", { userId: member.id })} onClick={follow}>payments</a>,{" "}
           <a href={address("audit", { target: member.id })} onClick={follow}>what staff changed</a>
         </dd>
       </dl>

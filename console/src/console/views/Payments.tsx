@@ -1,30 +1,47 @@
 /** Payments, and what our books and the provider's don't agree on. */
 
 import { taken } from "../../api/failure";
-import type { Api, Schemas } from "../../api/login";
+import type { Schemas } from "../../api/login";
 import { minor, shortId, when, words } from "../../ui/format";
 import { usePages, usePolled } from "../../ui/hooks";
-import { Problem, State } from "../../ui/parts";
+import { Choice, Problem, State } from "../../ui/parts";
 import { PagedTable, Table } from "../../ui/Table";
 import { Person } from "../Person";
+import { useFilters } from "../route";
 import { useStaff } from "../staff";
 
 /** Differences are looked for every ten minutes. */
 const EVERY_MS = 60_000;
 
-type List = (path: string, given: object) => Promise<{ data?: { payments: Schemas["Payment"][]; nextCursor?: string }; response: Response }>;
-const list = (api: Api) => api.GET as unknown as List;
+type Payment = Schemas["Payment"];
+
+const STATES = [
+  "requires_payment", "authorized", "capturing", "captured", "voided", "refunded", "failed",
+] as const satisfies Payment["status"][];
+const KINDS = ["session", "donation"] as const satisfies Payment["kind"][];
 
 export function Payments() {
   const { api } = useStaff();
+  const [{ status, kind, userId }, setFilters] = useFilters("payments", ["status", "kind", "userId"]);
   const pages = usePages(async (cursor) => {
-    const { payments, nextCursor } = await taken(list(api)("/api/admin/payments", { params: { query: { cursor } } }));
+    const query = {
+      status: (status || undefined) as Payment["status"] | undefined,
+      kind: (kind || undefined) as Payment["kind"] | undefined,
+      userId: userId || undefined,
+      cursor,
+    };
+    const { payments, nextCursor } = await taken(api.GET("/api/admin/payments", { params: { query } }));
     return { items: payments, next: nextCursor };
-  }, []);
+  }, [status, kind, userId]);
   return (
     <>
       <Differences />
       <h2>Payments</h2>
+      <form class="filters" role="search" aria-label="Payments" onSubmit={(event) => event.preventDefault()}>
+        <Choice label="Status" value={status as Payment["status"] | ""} of={STATES} all="any" onChange={(status) => setFilters({ status })} />
+        <Choice label="Kind" value={kind as Payment["kind"] | ""} of={KINDS} all="any" onChange={(kind) => setFilters({ kind })} />
+        {userId && <button type="button" onClick={() => setFilters({ userId: "" })}>Everybody's, not only {shortId(userId)}'s</button>}
+      </form>
       <PagedTable caption="Payments" pages={pages} keyOf={(payment) => payment.id} none="Nothing was paid." columns={[
         { title: "Payment", cell: ({ id }) => <code title={id}>{shortId(id)}</code> },
         { title: "Kind", cell: ({ kind }) => kind },
