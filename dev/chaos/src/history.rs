@@ -19,27 +19,64 @@ use uuid::Uuid;
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "deed", rename_all = "snake_case")]
 pub(crate) enum Deed {
-    Register { email: String },
+    Register {
+        email: String,
+    },
     SignIn,
     Profile,
     Presence,
     Availability,
-    Open { with: Uuid },
-    Say { conversation: Uuid, content: String },
-    Connect { host: Uuid },
+    Open {
+        with: Uuid,
+    },
+    Say {
+        conversation: Uuid,
+        content: String,
+    },
+    Connect {
+        host: Uuid,
+    },
     /// `accept`, `decline` or `cancel`.
-    Answer { invite: Uuid, how: &'static str },
-    Ask { target: Uuid, message: String },
-    Decide { request: Uuid, status: &'static str },
-    Book { host: Uuid, start: DateTime<Utc> },
+    Answer {
+        invite: Uuid,
+        how: &'static str,
+    },
+    Ask {
+        target: Uuid,
+        message: String,
+    },
+    Decide {
+        request: Uuid,
+        status: &'static str,
+    },
+    Book {
+        host: Uuid,
+        start: DateTime<Utc>,
+    },
     /// `in_progress`, `complete` or `cancelled`.
-    Step { session: Uuid, status: &'static str },
-    Move { session: Uuid, start: DateTime<Utc> },
-    Pay { session: Uuid },
-    Refund { payment: Uuid, amount: i64 },
-    Consult { message: String },
+    Step {
+        session: Uuid,
+        status: &'static str,
+    },
+    Move {
+        session: Uuid,
+        start: DateTime<Utc>,
+    },
+    Pay {
+        session: Uuid,
+    },
+    Refund {
+        payment: Uuid,
+        amount: i64,
+    },
+    Consult {
+        message: String,
+    },
     /// `confirm` or `decline`.
-    Settle { action: Uuid, decision: &'static str },
+    Settle {
+        action: Uuid,
+        decision: &'static str,
+    },
 }
 
 impl Deed {
@@ -184,7 +221,9 @@ impl History {
     /// Notes how a try went.
     pub(crate) fn tried(&self, number: usize, one: Try) {
         let Try { began, outcome, status, answer, .. } = &one;
-        self.write(&json!({"at": self.now(), "op": number, "is": outcome, "began": began, "status": status, "answer": answer}));
+        self.write(
+            &json!({"at": self.now(), "op": number, "is": outcome, "began": began, "status": status, "answer": answer}),
+        );
         locked(&self.ops)[number].tries.push(one);
     }
 

@@ -71,7 +71,8 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let done = tokio::runtime::Runtime::new().context("no runtime").and_then(|runtime| runtime.block_on(run(&arguments)));
+    let done =
+        tokio::runtime::Runtime::new().context("no runtime").and_then(|runtime| runtime.block_on(run(&arguments)));
     match done {
         Ok(violations) if violations.is_empty() => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
@@ -101,17 +102,25 @@ async fn run(arguments: &Arguments) -> Result<Vec<Violation>> {
     }
     let world = Arc::new(World {
         history: Arc::clone(&history),
-        http: reqwest::Client::builder().no_proxy().timeout(PATIENCE).connect_timeout(Duration::from_secs(3)).build()?,
+        http: reqwest::Client::builder()
+            .no_proxy()
+            .timeout(PATIENCE)
+            .connect_timeout(Duration::from_secs(3))
+            .build()?,
         apis: stage.apis(),
         till: stage.provider.url().to_owned(),
         people: RwLock::default(),
+        troubled: CancellationToken::new(),
         stop: CancellationToken::new(),
     });
     #[expect(clippy::cast_precision_loss, reason = "thousands at most")]
     let each_rests = Duration::from_secs_f64(arguments.users as f64 / arguments.rate);
     let mut lives = workload::begin(&world, seed, arguments.users, each_rests);
 
+    workload::settled(&world, arguments.users).await?;
+    history.struck("people are here");
     sleep(CALM).await;
+    world.troubled.cancel();
     let mut violations = rage(arguments, seed, &mut stage, &history).await?;
     history.struck("everything is healed");
     stage.heal().await?;
@@ -131,7 +140,10 @@ async fn run(arguments: &Arguments) -> Result<Vec<Violation>> {
     violations.extend(check::violations(&case));
     let counts = report::counts(&case);
     println!("\n{counts}");
-    fs::write(folder.join("report.txt"), format!("seed {seed}\n\n{counts}\n{}", report::violations(&violations, true)))?;
+    fs::write(
+        folder.join("report.txt"),
+        format!("seed {seed}\n\n{counts}\n{}", report::violations(&violations, true)),
+    )?;
     print!("{}", report::violations(&violations, false));
     println!("{} violations, seed {seed}, {}", violations.len(), folder.display());
     Ok(violations)
@@ -151,7 +163,10 @@ async fn rage(arguments: &Arguments, seed: u64, stage: &mut Stage, history: &Arc
         stop.cancel();
     });
     let incidents = nemesis.rage(stage).await?;
-    Ok(incidents.into_iter().map(|evidence| Violation { rule: "processes live until they are told to end", evidence }).collect())
+    Ok(incidents
+        .into_iter()
+        .map(|evidence| Violation { rule: "processes live until they are told to end", evidence })
+        .collect())
 }
 
 /// Stops the product, in order; looks through what it wrote.
@@ -171,7 +186,9 @@ async fn end(stage: &mut Stage) -> Result<Vec<Violation>> {
 fn folder(arguments: &Arguments, seed: u64) -> Result<PathBuf> {
     let folder = match &arguments.out {
         Some(folder) => folder.clone(),
-        None => std::env::current_exe()?.parent().and_then(Path::parent).context("no folder of executables")?.join("chaos"),
+        None => {
+            std::env::current_exe()?.parent().and_then(Path::parent).context("no folder of executables")?.join("chaos")
+        }
     };
     let folder = std::path::absolute(folder)?.join(seed.to_string());
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;

@@ -46,7 +46,7 @@ impl Nemesis {
     async fn strike_processes(&self, programs: &mut [Program]) -> Result<Vec<String>> {
         let mut rng = StdRng::seed_from_u64(self.seed ^ 0x70);
         let mut incidents = Vec::new();
-        while self.rests(&mut rng, 2.0..9.0).await {
+        while self.rests(&mut rng, 3.0..15.0).await {
             for program in &mut *programs {
                 if let Some(end) = program.ended()? {
                     self.history.struck(&end);
@@ -65,7 +65,8 @@ impl Nemesis {
                 program.start()?;
             } else {
                 // Now and then longer than leases last.
-                let frozen = if rng.random_bool(0.3) { rng.random_range(32.0..42.0) } else { rng.random_range(1.0..9.0) };
+                let frozen =
+                    if rng.random_bool(0.3) { rng.random_range(32.0..42.0) } else { rng.random_range(1.0..9.0) };
                 self.history.struck(&format!("SIGSTOP of {name} for {frozen:.1} s"));
                 program.signal(Signal::SIGSTOP)?;
                 self.lasts(frozen).await;
@@ -77,7 +78,7 @@ impl Nemesis {
 
     async fn strike_the_rest(&self, lines: &[Lines], servers: &mut Servers, provider: &Provider) -> Result<()> {
         let mut rng = StdRng::seed_from_u64(self.seed ^ 0x71);
-        while self.rests(&mut rng, 2.0..8.0).await {
+        while self.rests(&mut rng, 3.0..12.0).await {
             match rng.random_range(0..100) {
                 0..10 => self.stop_postgres(&mut rng, servers).await?,
                 10..18 => self.crash_a_backend(servers).await?,

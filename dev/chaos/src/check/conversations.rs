@@ -41,7 +41,10 @@ pub(super) fn messages_are_those_that_were_sent(case: &Case) -> Vec<Violation> {
             _ => found.is_some(),
         };
         finder.expect(as_told, || {
-            format!("acknowledged, but not stored so: op {} {:?} {}; stored: {found:?}", op.number, op.deed, answer.answer)
+            format!(
+                "acknowledged, but not stored so: op {} {:?} {}; stored: {found:?}",
+                op.number, op.deed, answer.answer
+            )
         });
     }
     finder.found
@@ -128,15 +131,19 @@ mod tests {
 
     /// Two messages that were acknowledged, and one that nobody answered.
     fn sound() -> Case {
-        let ops =
-            vec![done(0, say("a"), &json!({"messageId": 1})), done(1, say("b"), &json!({"messageId": 2})), op(2, say("c"))];
+        let ops = vec![
+            done(0, say("a"), &json!({"messageId": 1})),
+            done(1, say("b"), &json!({"messageId": 2})),
+            op(2, say("c")),
+        ];
         let conversations = vec![Conversation { id: id(9), r#type: "human".to_owned(), message_count: 2 }];
         let tables = Tables { conversations, messages: vec![message(1, "a"), message(2, "b")], ..Tables::default() };
         Case { ops, tables, ..Case::default() }
     }
 
     fn all(case: &Case) -> [usize; 3] {
-        [messages_are_those_that_were_sent, numbers_have_no_gaps, order_is_the_order_of_time].map(|rule| rule(case).len())
+        [messages_are_those_that_were_sent, numbers_have_no_gaps, order_is_the_order_of_time]
+            .map(|rule| rule(case).len())
     }
 
     #[test]

@@ -41,7 +41,10 @@ pub(super) fn listeners_hear_what_is_stored(case: &Case) -> Vec<Violation> {
         // Before the server said where it begins, nothing is promised to who asked for no number.
         let first = begin.map(|begin| begin + 1).or(heard.first().map(|(seq, _)| *seq)).unwrap_or(1);
         finder.expect(numbers.eq(first..first + i64::try_from(heard.len()).unwrap_or(0)), || {
-            format!("{channel} after {after:?} (said {said:?}): heard {:?}", heard.iter().map(|(seq, _)| seq).collect::<Vec<_>>())
+            format!(
+                "{channel} after {after:?} (said {said:?}): heard {:?}",
+                heard.iter().map(|(seq, _)| seq).collect::<Vec<_>>()
+            )
         });
         for (seq, digest) in heard {
             let event = stored.get(&(channel.as_str(), *seq));
@@ -62,7 +65,8 @@ pub(super) fn everything_said_is_heard(case: &Case) -> Vec<Violation> {
         .flat_map(|subscription| subscription.heard.iter().map(|(seq, _)| (subscription.channel.as_str(), *seq)))
         .collect();
     for channel in &case.tables.channels {
-        let unheard: Vec<_> = (1..=channel.seq).filter(|seq| !heard.contains(&(channel.channel.as_str(), *seq))).collect();
+        let unheard: Vec<_> =
+            (1..=channel.seq).filter(|seq| !heard.contains(&(channel.channel.as_str(), *seq))).collect();
         finder.expect(unheard.is_empty(), || format!("nobody heard {unheard:?} of {channel:?}"));
     }
     finder.found
@@ -114,7 +118,10 @@ mod tests {
         let message = |seq| Message { conversation_id: id(9), seq, sender_id: None, content: String::new() };
         let tables = Tables {
             channels: vec![channel(TALK, 3)],
-            events: numbers.clone().map(|seq| event(TALK, seq, "message.created", About::Message { number: seq })).collect(),
+            events: numbers
+                .clone()
+                .map(|seq| event(TALK, seq, "message.created", About::Message { number: seq }))
+                .collect(),
             messages: numbers.map(message).collect(),
             ..Tables::default()
         };

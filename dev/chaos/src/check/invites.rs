@@ -25,7 +25,9 @@ pub(super) fn invites_are_those_that_were_asked_for(case: &Case) -> Vec<Violatio
             let pair = [invite.requester_user_id, invite.target_user_id];
             pair.contains(&op.person) && pair.contains(&host)
         });
-        finder.expect(fits, || format!("op {}: {:?} was told of {id}; stored: {:?}", op.number, op.deed, stored.get(&id)));
+        finder.expect(fits, || {
+            format!("op {}: {:?} was told of {id}; stored: {:?}", op.number, op.deed, stored.get(&id))
+        });
     }
     let confirmed = case.tables.proposals.iter().filter(|proposal| proposal.status == "confirmed");
     asked.extend(confirmed.filter_map(|proposal| Some((proposal.user_id, proposal.target()?))));
@@ -105,7 +107,8 @@ mod tests {
         let told = |channel, seq, word: &str| {
             event(channel, seq, "instant_invite", About::Invite { id: id(5), event: word.to_owned() })
         };
-        let events = ["one", "two"].into_iter().flat_map(|channel| [told(channel, 1, "pending"), told(channel, 2, "accepted")]);
+        let events =
+            ["one", "two"].into_iter().flat_map(|channel| [told(channel, 1, "pending"), told(channel, 2, "accepted")]);
         let tables = Tables { invites: vec![invite], events: events.collect(), ..Tables::default() };
         Case { ops, tables, ..Case::default() }
     }

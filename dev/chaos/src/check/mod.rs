@@ -77,6 +77,7 @@ const RULES: &[Rule] = &[
     money::books_agree_with_the_provider,
     money::the_ledger_agrees_with_the_payments,
     money::ended_sessions_are_settled,
+    money::refunds_are_those_that_were_asked_for,
     jobs::none_is_lost_or_ownerless,
     jobs::what_waits_for_the_clock_has_a_job,
     jobs::each_tick_is_had_once,

@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 use super::{Case, Finder, Violation};
-use crate::tables::{Intent, Payment, Session};
+use crate::{
+    history::Deed,
+    tables::{Intent, Payment, Session},
+};
 
 pub(super) fn books_agree_with_the_provider(case: &Case) -> Vec<Violation> {
     let mut finder = Finder::of("our books agree with the provider's");
@@ -14,12 +17,15 @@ pub(super) fn books_agree_with_the_provider(case: &Case) -> Vec<Violation> {
     for intent in &case.tables.intents {
         finder.expect(intent.captures <= 1, || format!("captured more than once: {intent:?}"));
         let Some(payment) = ours.get(intent.id.as_str()) else {
-            finder.expect(intent.held == 0 && intent.captured == 0, || format!("money for nothing we know of: {intent:?}"));
+            finder.expect(intent.held == 0 && intent.captured == 0, || {
+                format!("money for nothing we know of: {intent:?}")
+            });
             continue;
         };
         finder.expect(agree(payment, intent), || format!("{payment:?}, but {intent:?}"));
     }
-    let theirs: HashMap<&str, &Intent> = case.tables.intents.iter().map(|intent| (intent.id.as_str(), intent)).collect();
+    let theirs: HashMap<&str, &Intent> =
+        case.tables.intents.iter().map(|intent| (intent.id.as_str(), intent)).collect();
     for (id, payment) in ours {
         finder.expect(theirs.contains_key(id), || format!("the provider doesn't know {payment:?}"));
     }
@@ -102,13 +108,31 @@ pub(super) fn ended_sessions_are_settled(case: &Case) -> Vec<Violation> {
     finder.found
 }
 
+pub(super) fn refunds_are_those_that_were_asked_for(case: &Case) -> Vec<Violation> {
+    let mut finder = Finder::of("refunds: acknowledged ≤ given back ≤ asked for");
+    let mut refunds: HashMap<Uuid, (i64, i64)> = HashMap::new();
+    for op in case.ops.iter().filter(|op| op.may_be_done()) {
+        let Deed::Refund { payment, amount } = op.deed else { continue };
+        let (acknowledged, asked) = refunds.entry(payment).or_default();
+        *asked += amount;
+        *acknowledged += if op.acknowledged().is_some() { amount } else { 0 };
+    }
+    for payment in &case.tables.payments {
+        let (acknowledged, asked) = refunds.get(&payment.id).copied().unwrap_or_default();
+        finder.expect((acknowledged..=asked).contains(&payment.refunded_minor), || {
+            format!("{acknowledged} were acknowledged and {asked} asked for: {payment:?}")
+        });
+    }
+    finder.found
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
     use super::*;
     use crate::{
-        check::testing::{at, id},
+        check::testing::{at, done, id, op, refused},
         tables::{Call, Entry, Tables, Transaction},
     };
 
@@ -173,6 +197,16 @@ mod tests {
     fn all(case: &Case) -> [usize; 3] {
         [books_agree_with_the_provider, the_ledger_agrees_with_the_payments, ended_sessions_are_settled]
             .map(|rule| rule(case).len())
+    }
+
+    #[test]
+    fn refunds_that_nobody_asked_for_or_that_never_came_are_found() {
+        let refund = |amount| Deed::Refund { payment: id(1), amount };
+        let count = |ops| refunds_are_those_that_were_asked_for(&Case { ops, ..sound() }).len();
+        assert_eq!(count(vec![done(0, refund(500), &json!({}))]), 0);
+        assert_eq!(count(vec![op(0, refund(500)), op(1, refund(100))]), 0, "either may have been made");
+        assert_eq!(count(vec![refused(0, refund(500))]), 1);
+        assert_eq!(count(vec![done(0, refund(500), &json!({})), done(1, refund(100), &json!({}))]), 1);
     }
 
     #[test]

@@ -26,12 +26,15 @@ pub(super) fn bookings_are_those_that_were_asked_for(case: &Case) -> Vec<Violati
                 times.insert((op.person, host, start));
                 let Some(answer) = op.acknowledged() else { continue };
                 let id = uuid_of(&answer.json()["session"]["id"]);
-                let fits = id.and_then(|id| stored.get(&id)).is_some_and(|session| {
-                    (session.guest_user_id, session.host_user_id) == (op.person, host)
-                });
-                finder.expect(fits, || format!("op {}: {:?} was told of {id:?}, which isn't stored", op.number, op.deed));
+                let fits = id
+                    .and_then(|id| stored.get(&id))
+                    .is_some_and(|session| (session.guest_user_id, session.host_user_id) == (op.person, host));
+                finder
+                    .expect(fits, || format!("op {}: {:?} was told of {id:?}, which isn't stored", op.number, op.deed));
                 if let Some(other) = told.insert(id, op.number) {
-                    finder.expect(false, || format!("ops {other} and {} were told of the same session {id:?}", op.number));
+                    finder.expect(false, || {
+                        format!("ops {other} and {} were told of the same session {id:?}", op.number)
+                    });
                 }
             }
             Deed::Move { session, start } if op.may_be_done() => {
@@ -86,9 +89,8 @@ pub(super) fn steps_are_legal(case: &Case) -> Vec<Violation> {
     }
     for session in &case.tables.sessions {
         let told = last.remove(&session.id).unwrap_or_default();
-        let as_it_is = told.len() == 2 && told.iter().all(|(status, version)| {
-            *status == session.status && *version == i64::from(session.version)
-        });
+        let as_it_is = told.len() == 2
+            && told.iter().all(|(status, version)| *status == session.status && *version == i64::from(session.version));
         finder.expect(as_it_is, || format!("both were last told {told:?} of {session:?}"));
     }
     finder.found
@@ -221,7 +223,11 @@ mod tests {
     #[test]
     fn talks_at_the_same_time_are_found() {
         let mut case = sound();
-        case.ops.push(done(1, Deed::Book { host: id(2), start: at(600) }, &json!({"session": {"id": shown("sess", 4)}})));
+        case.ops.push(done(
+            1,
+            Deed::Book { host: id(2), start: at(600) },
+            &json!({"session": {"id": shown("sess", 4)}}),
+        ));
         case.tables.sessions.push(session(4, 600, "pending"));
         case.tables.events.extend(told(4, 2, "pending"));
         assert_eq!(all(&case), [0, 0, 0, 2], "for both people");

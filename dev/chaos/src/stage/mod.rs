@@ -29,7 +29,7 @@ pub(crate) use proxy::Weather;
 const DATABASE: &str = "chaos";
 const WEBHOOK_SECRET: &str = "whsec_of_the_chaos";
 /// How long hosts have to answer; short, so that many don't.
-const INVITE_SECS: &str = "6";
+const INVITE_SECS: &str = "20";
 const HOLD_SECS: &str = "25";
 
 /// Everything that runs.
@@ -110,8 +110,7 @@ impl Stage {
             program.ready(&stage.provider.http).await?;
         }
         let [first, ..] = stage.apis()[..] else { unreachable!("two of the programs are apis") };
-        let endpoint =
-            json!({"url": format!("http://{first}/api/payments/webhook"), "secrets": [WEBHOOK_SECRET]});
+        let endpoint = json!({"url": format!("http://{first}/api/payments/webhook"), "secrets": [WEBHOOK_SECRET]});
         stage.provider.steer(reqwest::Method::POST, "/_sim/webhooks/endpoints", &endpoint).await?;
         Ok(stage)
     }
@@ -154,7 +153,8 @@ async fn program(name: &str, servers: &Servers, provider: &str, folder: &Path) -
     let redis_port = servers.redis.port();
     let to_postgres = Proxy::start(loopback(postgres_port)).await?;
     let to_redis = Proxy::start(loopback(redis_port)).await?;
-    let by_way_of = |url: &str, from: u16, to: u16| url.replace(&format!("@127.0.0.1:{from}"), &format!("@127.0.0.1:{to}"));
+    let by_way_of =
+        |url: &str, from: u16, to: u16| url.replace(&format!("@127.0.0.1:{from}"), &format!("@127.0.0.1:{to}"));
     let address = is_api.then(|| free_port().map(loopback)).transpose()?;
     let mut settings = vec![
         ("DATABASE_URL", by_way_of(&servers.postgres.url(DATABASE), postgres_port, to_postgres.port())),

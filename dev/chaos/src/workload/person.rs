@@ -29,6 +29,8 @@ pub(crate) struct World {
     pub(crate) till: String,
     /// Who is signed in, so that others can find them.
     pub(crate) people: RwLock<Vec<Arc<Person>>>,
+    /// Things begin to break.
+    pub(crate) troubled: CancellationToken,
     /// People stop doing things.
     pub(crate) stop: CancellationToken,
 }
@@ -139,13 +141,14 @@ impl Person {
                 one = send(world, rng, &sign_in, None, None).await;
             }
             let auth = one.json();
-            if let (Outcome::Ok, Some(id), Some(token)) = (one.outcome, uuid_of(&auth["user"]["id"]), auth["token"].as_str())
+            if let (Outcome::Ok, Some(id), Some(token)) =
+                (one.outcome, uuid_of(&auth["user"]["id"]), auth["token"].as_str())
             {
                 let name = auth["user"]["id"].as_str().unwrap_or_default().to_owned();
                 let token = Mutex::new(token.to_owned());
                 return Some(Self { world: Arc::clone(world), id, name, terms, email, token });
             }
-            sleep(Duration::from_millis(rng.random_range(300..2000))).await;
+            sleep(Duration::from_millis(rng.random_range(1000..5000))).await;
         }
         None
     }
