@@ -271,7 +271,9 @@ fn feed(value: &Value, hasher: &mut DefaultHasher) {
         Value::String(text) => text.hash(hasher),
         Value::Array(items) => {
             items.len().hash(hasher);
-            items.iter().for_each(|item| feed(item, hasher));
+            for item in items {
+                feed(item, hasher);
+            }
         }
         Value::Object(fields) => {
             let mut names: Vec<_> = fields.keys().collect();
@@ -303,6 +305,8 @@ pub(crate) fn moment(value: &Value) -> Option<DateTime<Utc>> {
 
 #[cfg(test)]
 mod tests {
+    use Outcome::{Failed, Ok, Refused, Unknown};
+
     use super::*;
 
     #[test]
@@ -323,7 +327,6 @@ mod tests {
             let tries = outcomes.iter().map(|outcome| one(*outcome)).collect();
             Op { number: 0, person: Uuid::nil(), deed: Deed::SignIn, key: None, tries }.outcome()
         };
-        use Outcome::{Failed, Ok, Refused, Unknown};
         assert_eq!(op(&[Unknown, Ok]), Ok);
         assert_eq!(op(&[Unknown, Refused]), Unknown);
         assert_eq!(op(&[Failed, Refused]), Refused);

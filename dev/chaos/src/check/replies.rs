@@ -3,9 +3,11 @@
 use super::{Case, Finder, Violation};
 use crate::history::{Outcome, Try};
 
-/// What isn't the deed's reply: asked for again, it may well be another.
+/// Whether it is the deed's reply. What isn't may be another when it is asked for again: that a first request is still
+/// under way, or that Sam still thinks.
 fn is_kept(one: &Try) -> bool {
-    let passing = matches!(one.status, 401 | 429) || one.code() == "idempotency_in_flight";
+    let still = one.code() == "idempotency_in_flight" || one.json()["status"] == "running";
+    let passing = matches!(one.status, 401 | 429) || still;
     matches!(one.outcome, Outcome::Ok | Outcome::Refused) && !passing
 }
 
@@ -53,6 +55,7 @@ mod tests {
         assert_eq!(found(&[(Ok, 201, "a"), (Ok, 201, "a")]), 0);
         assert_eq!(found(&[(Unknown, 503, "x"), (Ok, 201, "a"), (Ok, 201, "a")]), 0);
         assert_eq!(found(&[(Refused, 409, r#"{"error":{"code":"idempotency_in_flight"}}"#), (Ok, 201, "a")]), 0);
+        assert_eq!(found(&[(Ok, 202, r#"{"runId":"run_1","status":"running"}"#), (Ok, 200, "a"), (Ok, 200, "a")]), 0);
         assert_eq!(found(&[(Ok, 201, "a"), (Ok, 201, "b")]), 1);
         assert_eq!(found(&[(Ok, 201, "a"), (Refused, 409, "a")]), 1);
     }

@@ -71,10 +71,13 @@ fn is_legal(from: &str, to: &str) -> bool {
     )
 }
 
+/// Where in the channel, to which status, and the session's version then.
+type Step<'a> = (i64, &'a str, i64);
+
 /// As its people were told of them, in order.
 pub(super) fn steps_are_legal(case: &Case) -> Vec<Violation> {
     let mut finder = Finder::of("a session's steps are legal");
-    let mut told: BTreeMap<(Uuid, &str), Vec<(i64, &str, i64)>> = BTreeMap::new();
+    let mut told: BTreeMap<(Uuid, &str), Vec<Step>> = BTreeMap::new();
     for event in &case.tables.events {
         if let About::Session { id, status, version } = &event.about {
             told.entry((*id, &event.channel)).or_default().push((event.seq, status, *version));
@@ -109,10 +112,13 @@ pub(super) fn acknowledged_steps_stand(case: &Case) -> Vec<Violation> {
     finder.found
 }
 
+/// From when, until when, and with which session somebody's time is taken.
+type Span = (DateTime<Utc>, DateTime<Utc>, Uuid);
+
 /// Neither in talks that took place, nor in those that are agreed or held.
 pub(super) fn nobody_is_in_two_places(case: &Case) -> Vec<Violation> {
     let mut finder = Finder::of("nobody is in two places at once");
-    let mut taken: BTreeMap<(Uuid, bool), Vec<(DateTime<Utc>, DateTime<Utc>, Uuid)>> = BTreeMap::new();
+    let mut taken: BTreeMap<(Uuid, bool), Vec<Span>> = BTreeMap::new();
     for session in &case.tables.sessions {
         let span = match (session.status.as_str(), session.r#type.as_str()) {
             ("complete", _) => session.started_at.zip(session.ended_at).map(|span| (span, true)),

@@ -157,6 +157,8 @@ impl Line {
 /// Hears all that was ever said on the channels, once everything is well: `newest` tells how far each
 /// goes.
 pub(crate) async fn hear_everything(person: &Person, rng: &mut StdRng, newest: &Heard) -> Result<()> {
+    // Reading anything signs in again whose token has run out meanwhile.
+    person.get(rng, "/api/auth/me").await.context("who may read can't")?;
     let mut line = Line::open(person, rng).await?;
     for channel in newest.keys() {
         line.subscribe(channel, Some(0)).await?;
