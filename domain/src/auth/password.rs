@@ -20,7 +20,7 @@ static CORES: LazyLock<Semaphore> =
 
 /// How long a password may wait for its turn. Whoever waits longer gives up and asks again, and would then be
 /// waited for twice: a crowd would keep itself out for ever.
-const LONGEST_WAIT: Duration = Duration::from_secs(3);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 async fn on_a_core<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
     let turn = timeout(LONGEST_WAIT, CORES.acquire()).await;
