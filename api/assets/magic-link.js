@@ -2,6 +2,7 @@
 // they press nothing.
 const button = document.getElementById("sign-in");
 const message = document.getElementById("message");
+const toConsole = document.getElementById("console");
 const token = new URLSearchParams(location.hash.slice(1)).get("token");
 
 if (!token) {
@@ -23,6 +24,7 @@ button.addEventListener("click", async () => {
     localStorage.setItem("humanchat.auth", JSON.stringify(body));
     message.textContent = `Welcome, ${body.user.name}. You are signed in.`;
     button.hidden = true;
+    if (body.user.role !== "user") toConsole.hidden = false;
   } catch (error) {
     message.textContent = `That did not work: ${error.message}.`;
     button.disabled = false;

@@ -28,8 +28,10 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 /// Everything of the caller's, as one JSON document.
 ///
-/// `exportedAt`, `user`, `availability`, `logins`, `requestedPeople`, `sessions`, `requests`, `invites`, and `conversations`, each
-/// with its `messages`; everything newest first. It is sent while it is read, so it may be large.
+/// `exportedAt`, `user`, `availability`, `logins`, `requestedPeople`, `requestedSkills`, `samRuns` (with their `actions`), `sessions`,
+/// `requests`, `invites`, `notificationPreferences`, `notifications`, `payments`, `presences` (of the last two days), `attendance`,
+/// `staffDeeds`, and `conversations`, each with its `messages`; everything newest first. It is sent while it is read, so it may be
+/// large.
 #[utoipa::path(get, operation_id = "export_account", path = "/api/users/me/export", tag = "Users",
     responses((status = 200, body = Object, content_type = "application/json")))]
 async fn export_all(State(app): State<App>, caller: Caller) -> Result<Response, ApiError> {
@@ -47,8 +49,8 @@ async fn export_all(State(app): State<App>, caller: Caller) -> Result<Response, 
 
 /// Close the caller's account, for good.
 ///
-/// Tokens and sockets end within five seconds, and what is pending is called off. What others still need stays, of a
-/// "Deleted user". The address can be registered again.
+/// Tokens and sockets end within five seconds, and what is pending is called off: paid sessions as if the caller had cancelled
+/// them. What others still need stays, of a "Deleted user". The address can be registered again.
 #[utoipa::path(delete, operation_id = "erase_account", path = "/api/users/me", tag = "Users",
     responses((status = 204), (status = 409, description = "`last_admin`")))]
 async fn erase(State(app): State<App>, command: Command<Empty>) -> Result<StatusCode, ApiError> {

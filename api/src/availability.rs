@@ -55,5 +55,5 @@ async fn slots(
     if query.explain == Some(true) && caller.user_id != host && caller.role == Role::User {
         return Err(ApiError::forbidden("only the host and staff are told why a time is missing"));
     }
-    Ok(Json(availability::find(&app.store, host, &query).await?))
+    Ok(Json(availability::find(&app.store, caller.user_id, host, &query).await?))
 }

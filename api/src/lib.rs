@@ -39,6 +39,7 @@ mod sam;
 pub mod server;
 mod sessions;
 mod users;
+mod web;
 
 pub use realtime::SocketLimits;
 
@@ -150,7 +151,8 @@ pub fn router(app: App) -> anyhow::Result<Router> {
     let document = docs::complete(document);
     let yaml: Arc<str> = document.to_yaml()?.into();
     let routes = paths
-        .merge(pages::routes(app.store.settings().dev_pages))
+        .merge(pages::routes(app.store.settings()))
+        .merge(web::routes())
         .route("/openapi.yaml", get(move || async move { ([("content-type", "application/yaml")], yaml.to_string()) }))
         .merge(swagger_ui(document))
         .fallback(|| async { ApiError::not_found("route") })

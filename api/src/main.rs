@@ -49,11 +49,12 @@ async fn main() -> ExitCode {
         Ok(settings) => settings,
         Err(error) => return refuse(&error),
     };
-    if let Err(error) = logging::init(&settings) {
-        return refuse(&error);
-    }
     // Fails only where one is installed already, and then it is this one.
     rustls::crypto::ring::default_provider().install_default().ok();
+    let _traces = match logging::init(&settings, "humanchat-api") {
+        Ok(traces) => traces,
+        Err(error) => return refuse(&error),
+    };
     let store = match Store::open(settings, Clock::System) {
         Ok(store) => store,
         Err(error) => return refuse(&error),

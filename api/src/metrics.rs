@@ -1,16 +1,16 @@
 //! `/metrics`: what Prometheus reads. Requests are counted as they are answered, states are read
 //! when they are asked for.
 
-use std::{sync::OnceLock, time::Duration};
+use std::time::Duration;
 
 use axum::{
     extract::State,
     http::{Method, StatusCode, header::CONTENT_TYPE},
     response::IntoResponse,
 };
-use humanchat_domain::{Store, payments, queue};
+use humanchat_domain::{Store, measurements, payments, queue};
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::PrometheusHandle;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::App;
@@ -26,11 +26,6 @@ const JOBS: &str = "humanchat_jobs";
 const OLDEST: &str = "humanchat_jobs_oldest_seconds";
 const HOLDS: &str = "humanchat_payment_holds_expiring";
 
-/// Upper bounds of the classes that durations are counted in, in seconds.
-const CLASSES: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
-/// How often what was measured is summed up, so that it doesn't pile up where nobody reads it.
-const SUM_UP_EVERY: Duration = Duration::from_secs(5);
-
 /// Format and version: <https://prometheus.io/docs/instrumenting/exposition_formats/>.
 const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -38,14 +33,9 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(metrics))
 }
 
-/// The process' one recorder, made when it is first asked for.
+/// The process' recorder, which knows by now what is measured here.
 pub(crate) fn recorder() -> anyhow::Result<PrometheusHandle> {
-    static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
-    if let Some(handle) = RECORDER.get() {
-        return Ok(handle.clone());
-    }
-    let builder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Full(DURATION.to_owned()), &CLASSES)?;
-    let handle = builder.install_recorder()?;
+    let handle = measurements::recorder()?;
     describe_counter!(REQUESTS, "Requests answered, by method, route and status");
     describe_histogram!(DURATION, "How long requests took, by method and route");
     describe_gauge!(SOCKETS, "Open sockets");
@@ -56,16 +46,7 @@ pub(crate) fn recorder() -> anyhow::Result<PrometheusHandle> {
     describe_gauge!(JOBS, "Jobs by queue and state (waiting, scheduled, running, parked), the same in every process");
     describe_gauge!(OLDEST, "How long the job of a queue that is due the longest has waited");
     describe_gauge!(HOLDS, "Cards held for payments that end within a day, the same in every process");
-    tokio::spawn({
-        let handle = handle.clone();
-        async move {
-            loop {
-                tokio::time::sleep(SUM_UP_EVERY).await;
-                handle.run_upkeep();
-            }
-        }
-    });
-    Ok(RECORDER.get_or_init(|| handle).clone())
+    Ok(handle)
 }
 
 /// Counts a request. `route` is the path as it was registered: one label for all ids.

@@ -7,8 +7,11 @@ use axum::{
     response::IntoResponse,
     routing::get,
 };
-use humanchat_domain::mail::{self, KeptMail};
-use serde::Deserialize;
+use humanchat_domain::{
+    config::Settings,
+    mail::{self, KeptMail},
+};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     App,
@@ -18,7 +21,7 @@ use crate::{
 /// Nothing from elsewhere, no inline script, no frame around it.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'";
 
-pub(crate) fn routes(dev_pages: bool) -> Router<App> {
+pub(crate) fn routes(settings: &Settings) -> Router<App> {
     let routes = Router::new()
         .route("/magic-link", get(|| async { page(include_str!("../assets/magic-link.html")) }))
         .route("/checkout/thanks", get(|| async { page(include_str!("../assets/checkout-thanks.html")) }))
@@ -28,7 +31,7 @@ pub(crate) fn routes(dev_pages: bool) -> Router<App> {
             get(|| async { asset("text/javascript", include_str!("../assets/magic-link.js")) }),
         )
         .route("/assets/pages.css", get(|| async { asset("text/css", include_str!("../assets/pages.css")) }));
-    if dev_pages {
+    if settings.dev_pages {
         routes
             .route("/dev/mailbox", get(|| async { page(include_str!("../assets/mailbox.html")) }))
             .route(
@@ -36,6 +39,10 @@ pub(crate) fn routes(dev_pages: bool) -> Router<App> {
                 get(|| async { asset("text/javascript", include_str!("../assets/mailbox.js")) }),
             )
             .route("/dev/mailbox.json", get(mailbox))
+            .route(
+                "/dev/settings.json",
+                get(|State(app): State<App>| async move { Json(PageSettings::of(app.store.settings())) }),
+            )
     } else {
         routes
     }
@@ -61,4 +68,20 @@ async fn mailbox(
     Params(params): Params<MailboxParams>,
 ) -> Result<Json<Vec<KeptMail>>, ApiError> {
     Ok(Json(mail::kept(&app.store, params.to.as_deref()).await?))
+}
+
+/// What pages for development can't know by themselves.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PageSettings {
+    /// Where the simulator of Stripe shows its card pages; with Stripe itself, cards are entered in the client.
+    card_pages: Option<String>,
+}
+
+impl PageSettings {
+    fn of(settings: &Settings) -> Self {
+        let base = &settings.stripe_api_base;
+        let is_simulated = base.host_str() != Some("api.stripe.com");
+        Self { card_pages: is_simulated.then(|| base.to_string()) }
+    }
 }

@@ -7,14 +7,15 @@ use axum::{
 };
 use humanchat_domain::{
     error::Error,
-    id::PaymentId,
+    id::{PaymentId, UserId},
     payments::{
-        self, Difference, NewDonation, NewRefund, Onboarding, Opened, Payment, PayoutAccount, Receipt, ServiceAction,
-        ServicePayment,
+        self, DonationTotals, NewDonation, NewRefund, Onboarding, Opened, Payment, PayoutAccount, Receipt,
+        ServiceAction, ServicePayment,
     },
+    text::Lookup,
 };
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
@@ -25,8 +26,7 @@ use crate::{
         command::{Answer, Command, Empty, SecondStep, Steps},
         error::ApiError,
         layers::RequestId,
-        params::PathId,
-        staff::Staff,
+        params::{Params, PathId},
     },
 };
 
@@ -42,7 +42,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(account, onboard))
         .routes(routes!(find))
         .routes(routes!(receipt))
-        .routes(routes!(differences))
+        .routes(routes!(donation_totals))
         .merge(OpenApiRouter::new().routes(routes!(webhook)).layer(DefaultBodyLimit::max(MAX_WEBHOOK)))
 }
 
@@ -67,13 +67,6 @@ struct AccountBody {
     account: PayoutAccount,
 }
 
-/// What differs.
-#[derive(Serialize, ToSchema)]
-struct DifferencesBody {
-    /// The newest first.
-    differences: Vec<Difference>,
-}
-
 /// Give to the platform, or to a person and their cause.
 ///
 /// `checkoutUrl` is the page where it is paid. 504 says that the payment provider has not answered: the same
@@ -91,6 +84,27 @@ async fn donate(State(app): State<App>, command: Command<NewDonation>) -> Answer
         }
     };
     present(second).await
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
+struct TotalsParams {
+    /// Only what was given to this user's cause; absent: all donations, those to the platform too.
+    #[param(value_type = Option<UserId>)]
+    recipient_user_id: Option<Lookup<UserId>>,
+}
+
+/// What was donated, to a person's cause or in all: what was taken of donations less what was given back, ever since.
+#[utoipa::path(get, operation_id = "donation_totals", path = "/api/payments/donation/total", tag = "Payments",
+    params(TotalsParams),
+    responses((status = 200, body = DonationTotals), (status = 404, description = "`resource_not_found`: no such user")))]
+async fn donation_totals(
+    State(app): State<App>,
+    _: Caller,
+    Params(params): Params<TotalsParams>,
+) -> Result<Json<DonationTotals>, ApiError> {
+    Ok(Json(payments::donation_totals(&app.store, params.recipient_user_id).await?))
 }
 
 /// Pay for a session: the guest creates a payment and authorises a card for it with `clientSecret`;
@@ -190,13 +204,6 @@ async fn receipt(
 ) -> Result<Json<ReceiptBody>, ApiError> {
     let receipt = payments::receipt(&app.store, caller.user_id, caller.role, id).await?;
     Ok(Json(ReceiptBody { receipt }))
-}
-
-/// Where our books and the payment provider's differ, for staff.
-#[utoipa::path(get, operation_id = "payment_differences", path = "/api/admin/payments/differences", tag = "Payments",
-    responses((status = 200, body = DifferencesBody), (status = 403, description = "`forbidden`: staff only")))]
-async fn differences(State(app): State<App>, _: Staff) -> Result<Json<DifferencesBody>, ApiError> {
-    Ok(Json(DifferencesBody { differences: payments::open_differences(&app.store).await? }))
 }
 
 /// What the payment provider tells: signed over the raw bytes, stored by event id, done by a job.

@@ -34,6 +34,26 @@ need_toolchain() {
     fi
 }
 
+# need_console — Node and what console/ is built and tested with; says why and fails where they can't be had.
+need_console() {
+    if ! command -v npm >/dev/null; then apt_install nodejs npm || true; fi
+    if ! command -v npm >/dev/null; then
+        echo "npm is missing and can't be installed"
+        return 1
+    fi
+    if ! node -e 'const [major, minor] = process.versions.node.split(".").map(Number); process.exit(major > 20 || major === 20 && minor >= 19 ? 0 : 1)'; then
+        echo "Node $(node --version) is too old: 20.19 or newer is needed"
+        return 1
+    fi
+    local noted=console/node_modules/.humanchat-lock
+    cmp -s console/package-lock.json "$noted" && return
+    if ! npm ci --prefix console --no-audit --no-fund --loglevel=error; then
+        echo "npm can't install what console/ needs"
+        return 1
+    fi
+    cp console/package-lock.json "$noted"
+}
+
 # target_dir — where cargo puts what it builds.
 target_dir() {
     cargo metadata --no-deps --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/'

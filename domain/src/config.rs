@@ -140,6 +140,10 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// `LOG_LEVEL`: a tracing filter (default `info`).
     pub log_level: String,
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`: the collector that traces go to, by OTLP over HTTP; `/v1/traces` is added.
+    pub otlp_endpoint: Option<Url>,
+    /// `METRICS_ADDR`: where a worker shows its measurements to Prometheus; the api does at `/metrics`.
+    pub metrics_addr: Option<SocketAddr>,
     /// `DEV_PAGES`: `true` serves `/dev/mailbox`. Never set it where strangers can connect.
     pub dev_pages: bool,
 }
@@ -230,6 +234,11 @@ impl Settings {
                 Some(_) => return Err(wrong("LOG_FORMAT", "must be json or text")),
             },
             log_level: env.optional("LOG_LEVEL").unwrap_or_else(|| "info".to_owned()),
+            otlp_endpoint: env.url("OTEL_EXPORTER_OTLP_ENDPOINT", &["http", "https"])?,
+            metrics_addr: match env.optional("METRICS_ADDR") {
+                Some(_) => Some(env.parsed("METRICS_ADDR", "", "an address and port like 127.0.0.1:9100")?),
+                None => None,
+            },
             dev_pages: env.parsed("DEV_PAGES", "false", "true or false")?,
         })
     }
@@ -317,6 +326,10 @@ impl Env<'_> {
     fn parsed<T: std::str::FromStr>(&self, name: &'static str, default: &str, what: &str) -> Result<T, SettingError> {
         let value = self.optional(name).unwrap_or_else(|| default.to_owned());
         value.parse().map_err(|_| wrong(name, format!("must be {what}, not {value:?}")))
+    }
+
+    fn url(&self, name: &'static str, schemes: &[&str]) -> Result<Option<Url>, SettingError> {
+        self.optional(name).map(|url| check_url(name, &url, schemes)).transpose()
     }
 
     /// What stands between commas.
@@ -429,6 +442,8 @@ mod tests {
             ("MAX_CONNECTIONS", "many"),
             ("MAX_CONNECTIONS_PER_IP", "-1"),
             ("MAX_REQUESTS", "1.5"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
+            ("METRICS_ADDR", "9100"),
         ] {
             let error = read(&[(name, value)]).unwrap_err().to_string();
             assert!(error.starts_with(name) && !error.contains('\n'), "{error}");

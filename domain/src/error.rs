@@ -144,6 +144,9 @@ impl Error {
             sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
             | sqlx::Error::Io(_)
+            // What is read of a line that is cut while it is set up.
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::Tls(_)
             | sqlx::Error::WorkerCrashed
             | sqlx::Error::BeginFailed => true,
             // 57P0x: shutting down, crashed, starting up. 08: connection. 53: too many of them. 55P03 and 57014: waited too
@@ -164,5 +167,26 @@ impl Error {
             }
             _ => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{Connection as _, PgConnection};
+    use tokio::{io::AsyncReadExt as _, net::TcpListener};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_line_that_is_cut_while_it_is_set_up_is_an_outage() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("postgres://nobody@{}/nothing", listener.local_addr().unwrap());
+        let cut = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.read_u64().await.unwrap();
+        };
+        let (connected, ()) = tokio::join!(PgConnection::connect(&url), cut);
+        let error = Error::from(connected.unwrap_err());
+        assert!(error.is_unavailable(), "{error:?}");
     }
 }

@@ -124,7 +124,8 @@ pub enum Event {
         conversation_id: ConversationId,
         /// The question that is being answered.
         run_id: RunId,
-        /// How many characters of the answer came before; from 0 again where Sam begins anew.
+        /// How many characters of the answer came before; 0 where Sam begins anew: what came until then is no part of it,
+        /// whatever `text` is. The answer itself is the message.
         offset: usize,
         /// What follows them.
         text: String,

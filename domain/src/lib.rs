@@ -31,11 +31,13 @@ pub mod invites;
 pub mod logging;
 pub mod mail;
 pub mod maintenance;
+pub mod measurements;
 pub mod money;
 pub mod notifications;
 pub mod nudge;
 pub mod payments;
 pub mod pool;
+mod providers;
 mod queries;
 pub mod queue;
 pub mod rate_limits;
@@ -46,6 +48,7 @@ pub mod sessions;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod text;
+pub mod traces;
 pub mod tx;
 pub mod users;
 

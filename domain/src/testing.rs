@@ -2,12 +2,17 @@
 //!
 //! `bin/test` starts a throw-away cluster and names it in `TEST_DATABASE_URL`.
 
+mod traces;
+
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
+use humanchat_jobs::sessions::RemindOfSession;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use url::Url;
 use uuid::Uuid;
+
+pub use traces::{rows_that_say, tables_of_people};
 
 use crate::{
     Store,
@@ -29,7 +34,8 @@ pub struct TestDatabase {
     url: Url,
 }
 
-fn env(name: &str) -> Option<String> {
+/// A variable of the environment: how much of something to test, say.
+pub fn env(name: &str) -> Option<String> {
     #[expect(clippy::disallowed_methods, reason = "tests are told by bin/test where the cluster is")]
     std::env::var(name).ok()
 }
@@ -252,6 +258,39 @@ pub async fn notifications_by_person(store: &Store) -> HashMap<UserId, i64> {
     rows.into_iter().collect()
 }
 
+/// How many rows there are about what people asked Sam: questions, proposals, people and skills they count for.
+///
+/// # Panics
+/// When the database fails.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub async fn traces_of_sam(store: &Store) -> i64 {
+    let count = "select (select count(*) from sam_runs) + (select count(*) from sam_actions)
+                      + (select count(*) from requested_people_askers)";
+    sqlx::query_scalar(count).fetch_one(store.pool()).await.expect("the database answers")
+}
+
+/// How many times of hosts are kept for proposals.
+///
+/// # Panics
+/// When the database fails.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub async fn kept_offers(store: &Store) -> i64 {
+    let count = "select count(*) from engagements where offer_id is not null";
+    sqlx::query_scalar(count).fetch_one(store.pool()).await.expect("the database answers")
+}
+
+/// What the model took for somebody until now, and what is counted for questions on their way: tokens.
+///
+/// # Panics
+/// When the database fails.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub async fn tokens_of(store: &Store, user: UserId) -> i64 {
+    let sum = sqlx::query_scalar(
+        "select coalesce(sum(input_tokens + output_tokens), 0)::bigint from sam_runs where user_id = $1",
+    );
+    sum.bind(user).fetch_one(store.pool()).await.expect("the database answers")
+}
+
 /// What staff decide about a person.
 #[derive(Debug, Clone, Copy)]
 pub struct Flags {
@@ -332,6 +371,19 @@ pub struct JobRow {
     pub rescues: i16,
 }
 
+/// Everything that stands in the queue, a line a job.
+///
+/// # Panics
+/// When the database fails.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub async fn queue_in_words(store: &Store) -> String {
+    let jobs: Vec<String> = sqlx::query_scalar("select jobs::text from jobs order by id")
+        .fetch_all(store.pool())
+        .await
+        .expect("jobs can be read");
+    jobs.join("\n")
+}
+
 /// The jobs of a kind, oldest first.
 ///
 /// # Panics
@@ -358,6 +410,48 @@ pub async fn age_leases(store: &Store, by: std::time::Duration) {
         .expect("leases can be aged");
 }
 
+/// Asks for a reminder of a session that was never moved, as if it were due now.
+///
+/// # Panics
+/// When the database fails.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub async fn remind_now(store: &Store, session_id: SessionId, minutes_before: i32) {
+    let mut tx = store.begin(None).await.expect("the database answers");
+    tx.enqueue(&RemindOfSession { session_id, version: 1, minutes_before }).expect("a job can be written");
+    tx.commit().await.expect("a job can be stored");
+}
+
+/// Jobs of a kind that nobody can write about.
+#[derive(Debug)]
+pub struct JobLock(PgConnection);
+
+#[expect(clippy::expect_used, reason = "only tests call these")]
+impl JobLock {
+    /// Locks the jobs' rows, on a connection that isn't the store's.
+    ///
+    /// # Panics
+    /// When the database fails.
+    pub async fn take(store: &Store, kind: &str) -> Self {
+        let options = store.pool().connect_options();
+        let mut holder = PgConnection::connect_with(options).await.expect("the database answers");
+        sqlx::raw_sql("begin").execute(&mut holder).await.expect("a transaction begins");
+        let lock = sqlx::query("select id from jobs where kind = $1 for update").bind(kind);
+        lock.execute(&mut holder).await.expect("the jobs can be locked");
+        Self(holder)
+    }
+
+    /// Lets everybody at the jobs again, but for those who wait for them now: whoever died waiting would
+    /// still be heard.
+    ///
+    /// # Panics
+    /// When the database fails.
+    pub async fn release_after_sending_away(mut self) {
+        let send_away = "select pg_terminate_backend(pid) from pg_stat_activity
+                         where datname = current_database() and wait_event_type = 'Lock'; commit";
+        sqlx::raw_sql(send_away).execute(&mut self.0).await.expect("the lock can be released");
+    }
+}
+
 /// A table that nobody can read or write.
 #[derive(Debug)]
 pub struct TableLock {
@@ -373,10 +467,22 @@ impl TableLock {
     /// # Panics
     /// When the database fails.
     pub async fn take(store: &Store, table: &'static str) -> Self {
+        Self::lock(store, table, "access exclusive").await
+    }
+
+    /// The same, but the table can be read.
+    ///
+    /// # Panics
+    /// When the database fails.
+    pub async fn against_writes(store: &Store, table: &'static str) -> Self {
+        Self::lock(store, table, "share").await
+    }
+
+    async fn lock(store: &Store, table: &'static str, mode: &str) -> Self {
         let options = store.pool().connect_options();
         let connect = async || PgConnection::connect_with(options).await.expect("the database answers");
         let (mut holder, watcher) = (connect().await, connect().await);
-        let statement = format!("begin; lock table {table} in access exclusive mode");
+        let statement = format!("begin; lock table {table} in {mode} mode");
         sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut holder).await.expect("the table can be locked");
         Self { holder, watcher, table }
     }
@@ -413,13 +519,42 @@ impl TableLock {
 #[expect(clippy::expect_used, reason = "only tests call this")]
 pub async fn booked(store: &Store, payment: PaymentId) -> Vec<(String, i64)> {
     sqlx::query_as(
-        "select account, amount_minor from ledger_entries e join ledger_transactions t on t.id = e.transaction_id
+        "select account, e.amount_minor from ledger_entries e join ledger_transactions t on t.id = e.transaction_id
          where t.payment_id = $1 order by t.id, account desc",
     )
     .bind(payment)
     .fetch_all(store.pool())
     .await
     .expect("the ledger can be read")
+}
+
+/// How many calls to the payment provider are not settled.
+///
+/// # Panics
+/// When the database fails.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub async fn open_calls(store: &Store) -> i64 {
+    sqlx::query_scalar("select count(*) from payment_calls where state = 'open'")
+        .fetch_one(store.pool())
+        .await
+        .expect("calls can be counted")
+}
+
+/// What was asked of the payment provider for a payment, and done, in all.
+///
+/// # Panics
+/// When the database fails.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub async fn done_calls(store: &Store, payment: PaymentId, kind: &str) -> i64 {
+    sqlx::query_scalar(
+        "select coalesce(sum(amount_minor), 0)::bigint from payment_calls
+         where payment_id = $1 and kind = $2 and state = 'done'",
+    )
+    .bind(payment)
+    .bind(kind)
+    .fetch_one(store.pool())
+    .await
+    .expect("calls can be added up")
 }
 
 /// How webhook events stand: type and state, in the order they came.

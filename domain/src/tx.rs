@@ -19,7 +19,7 @@ use crate::{
     event::{Channel, Event},
     id::JobId,
     pool::PooledConnection,
-    queries,
+    queries, traces,
 };
 
 /// A transaction together with the jobs and events that its commit brings into being.
@@ -107,6 +107,7 @@ impl Tx {
     /// Asks for a job that was put together by hand.
     pub fn enqueue_new(&mut self, mut job: NewJob) {
         job.request_id.clone_from(&self.request_id);
+        job.traceparent = traces::current();
         self.jobs.push(job);
     }
 

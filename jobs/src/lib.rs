@@ -143,6 +143,8 @@ pub struct NewJob {
     pub run_at: DateTime<Utc>,
     /// The request this descends from, for the logs.
     pub request_id: Option<String>,
+    /// The span it was asked for in, as W3C trace context.
+    pub traceparent: Option<String>,
 }
 
 impl NewJob {
@@ -162,6 +164,7 @@ impl NewJob {
             data: serde_json::to_value(payload)?,
             run_at,
             request_id: None,
+            traceparent: None,
         })
     }
 
@@ -190,14 +193,15 @@ mod tests {
     use crate::{
         auth::SendMagicLink,
         id::{
-            AnnouncementId, InviteId, MagicLinkId, NotificationId, PaymentCallId, PaymentId, RunId, SessionId, UserId,
+            ActionId, AnnouncementId, InviteId, MagicLinkId, NotificationId, PaymentCallId, PaymentId, RunId,
+            SessionId, UserId,
         },
         invites::ExpireInvite,
-        maintenance::{PruneCredentials, PruneJobs, PrunePresences, RotateEvents, SweepPresence},
+        maintenance::{PruneCredentials, PruneJobs, PruneNotifications, PrunePresences, RotateEvents, SweepPresence},
         notifications::{FanOutAnnouncement, MailDigest, MailNotification, PlanDigests},
         payments::{AuthorizePayment, MakePaymentCall, PayHosts, ReconcilePayments, SyncPayment, WatchHolds},
         sam::RunSam,
-        sessions::{EndForgottenSession, EndUnstartedSession, ReleaseHold, RemindOfSession},
+        sessions::{EndForgottenSession, EndUnstartedSession, ReleaseHold, ReleaseOffer, RemindOfSession},
         users::{EndPresence, EraseUser},
     };
 
@@ -252,6 +256,11 @@ mod tests {
         let session_id = SessionId(ID);
         golden(&ReleaseHold { session_id }, "release_hold", &json!({"session_id": session}));
         golden(
+            &ReleaseOffer { action_id: ActionId(ID) },
+            "release_offer",
+            &json!({"action_id": "act_01jd68t6hbfgyrwktgc5s87555"}),
+        );
+        golden(
             &RemindOfSession { session_id, version: 2, minutes_before: 60 },
             "remind_of_session",
             &json!({"session_id": session, "version": 2, "minutes_before": 60}),
@@ -263,6 +272,7 @@ mod tests {
         );
         golden(&EndForgottenSession { session_id }, "end_forgotten_session", &json!({"session_id": session}));
         golden(&PrunePresences {}, "prune_presences", &json!({}));
+        golden(&PruneNotifications {}, "prune_notifications", &json!({}));
         golden(
             &MailNotification { notification_id: NotificationId(ID) },
             "mail_notification",

@@ -34,6 +34,8 @@ chores! {
     PruneJobs = "prune_jobs";
     /// Deletes what is known of people's coming and going two days ago and longer.
     PrunePresences = "prune_presences";
+    /// Deletes notifications that were read ninety days ago, and all that are a year old.
+    PruneNotifications = "prune_notifications";
     /// Deletes sign-in links, refresh tokens, socket tickets and idempotency keys past their time.
     PruneCredentials = "prune_credentials";
 }

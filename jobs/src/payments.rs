@@ -1,5 +1,7 @@
 //! Jobs that speak with the payment provider.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -101,6 +103,8 @@ impl Job for ReconcilePayments {
     const NAME: &'static str = "reconcile_payments";
     const QUEUE: Queue = Queue::Payments;
     const PRIORITY: i16 = 20;
+    /// A list of the provider's may have many pages.
+    const TIMEOUT: Duration = Duration::from_mins(5);
     /// The next tick does it again.
     const MAX_ATTEMPTS: i16 = 3;
     const GLOBAL_CONCURRENCY: Option<u32> = Some(1);

@@ -69,6 +69,7 @@ struct Columns {
     data: Vec<serde_json::Value>,
     run_ats: Vec<DateTime<Utc>>,
     request_ids: Vec<Option<String>>,
+    traceparents: Vec<Option<String>>,
 }
 
 impl Columns {
@@ -85,6 +86,7 @@ impl Columns {
             columns.data.push(job.data);
             columns.run_ats.push(job.run_at);
             columns.request_ids.push(job.request_id);
+            columns.traceparents.push(job.traceparent);
         }
         columns
     }
@@ -94,8 +96,8 @@ impl Columns {
 async fn insert_one_or_keep(conn: &mut PgConnection, job: &NewJob, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query!(
         "insert into jobs
-           (id, kind, queue, priority, max_attempts, dedupe_key, data, run_at, request_id, created_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+           (id, kind, queue, priority, max_attempts, dedupe_key, data, run_at, request_id, traceparent, created_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
          on conflict do nothing",
         job.id,
         job.kind,
@@ -106,6 +108,7 @@ async fn insert_one_or_keep(conn: &mut PgConnection, job: &NewJob, now: DateTime
         job.data,
         job.run_at,
         job.request_id,
+        job.traceparent,
         now,
     )
     .execute(conn)
@@ -116,9 +119,9 @@ async fn insert_one_or_keep(conn: &mut PgConnection, job: &NewJob, now: DateTime
 async fn insert_or_keep(conn: &mut PgConnection, jobs: &Columns, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query!(
         "insert into jobs
-           (id, kind, queue, priority, max_attempts, dedupe_key, data, run_at, request_id, created_at)
-         select *, $10 from unnest($1::uuid[], $2::text[], $3::text[], $4::smallint[], $5::smallint[],
-           $6::text[], $7::jsonb[], $8::timestamptz[], $9::text[])
+           (id, kind, queue, priority, max_attempts, dedupe_key, data, run_at, request_id, traceparent, created_at)
+         select *, $11 from unnest($1::uuid[], $2::text[], $3::text[], $4::smallint[], $5::smallint[],
+           $6::text[], $7::jsonb[], $8::timestamptz[], $9::text[], $10::text[])
          on conflict do nothing",
         &jobs.ids,
         &jobs.kinds,
@@ -129,6 +132,7 @@ async fn insert_or_keep(conn: &mut PgConnection, jobs: &Columns, now: DateTime<U
         &jobs.data,
         &jobs.run_ats,
         &jobs.request_ids as &[Option<String>],
+        &jobs.traceparents as &[Option<String>],
         now,
     )
     .execute(conn)
@@ -139,9 +143,9 @@ async fn insert_or_keep(conn: &mut PgConnection, jobs: &Columns, now: DateTime<U
 async fn insert_or_replace(conn: &mut PgConnection, jobs: &Columns, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query!(
         "insert into jobs
-           (id, kind, queue, priority, max_attempts, dedupe_key, data, run_at, request_id, created_at)
-         select *, $10 from unnest($1::uuid[], $2::text[], $3::text[], $4::smallint[], $5::smallint[],
-           $6::text[], $7::jsonb[], $8::timestamptz[], $9::text[])
+           (id, kind, queue, priority, max_attempts, dedupe_key, data, run_at, request_id, traceparent, created_at)
+         select *, $11 from unnest($1::uuid[], $2::text[], $3::text[], $4::smallint[], $5::smallint[],
+           $6::text[], $7::jsonb[], $8::timestamptz[], $9::text[], $10::text[])
          on conflict (kind, dedupe_key) where state = 'available' and dedupe_key is not null
            do update set run_at = excluded.run_at",
         &jobs.ids,
@@ -153,6 +157,7 @@ async fn insert_or_replace(conn: &mut PgConnection, jobs: &Columns, now: DateTim
         &jobs.data,
         &jobs.run_ats,
         &jobs.request_ids as &[Option<String>],
+        &jobs.traceparents as &[Option<String>],
         now,
     )
     .execute(conn)

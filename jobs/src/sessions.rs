@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Job, Queue, id::SessionId};
+use crate::{
+    Job, Queue,
+    id::{ActionId, SessionId},
+};
 
 /// Frees the time of a booking that nobody paid for, when its hold runs out.
 #[derive(Debug, Serialize, Deserialize)]
@@ -17,6 +20,22 @@ impl Job for ReleaseHold {
 
     fn dedupe_key(&self) -> Option<String> {
         Some(self.session_id.to_string())
+    }
+}
+
+/// Frees the time that a proposal of Sam's kept for its user, when the proposal runs out.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ReleaseOffer {
+    /// The proposal.
+    pub action_id: ActionId,
+}
+
+impl Job for ReleaseOffer {
+    const NAME: &'static str = "release_offer";
+    const QUEUE: Queue = Queue::Default;
+
+    fn dedupe_key(&self) -> Option<String> {
+        Some(self.action_id.to_string())
     }
 }
 

@@ -23,7 +23,8 @@ impl Job for EndPresence {
     }
 }
 
-/// Removes the bulk of what somebody left behind who closed their account.
+/// Removes the bulk of what somebody left behind who closed their account; comes once more when nothing of
+/// theirs can be under way.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct EraseUser {
     /// The person.

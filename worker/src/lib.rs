@@ -8,6 +8,7 @@ mod auth;
 mod invites;
 pub mod job;
 mod maintenance;
+mod metrics;
 mod notifications;
 mod payments;
 pub mod process;

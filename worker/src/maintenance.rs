@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use humanchat_domain::maintenance;
-use humanchat_jobs::maintenance::{PruneCredentials, PruneJobs, PrunePresences, RotateEvents, SweepPresence};
+use humanchat_jobs::maintenance::{
+    PruneCredentials, PruneJobs, PruneNotifications, PrunePresences, RotateEvents, SweepPresence,
+};
 
 use crate::{
     job::{Context, JobResult},
@@ -35,12 +37,23 @@ pub(crate) async fn prune_credentials(_: PruneCredentials, ctx: Context) -> JobR
 
 pub(crate) async fn prune_jobs(_: PruneJobs, ctx: Context) -> JobResult {
     let before = ctx.store().clock().now() - KEEP_FINISHED;
-    let started = Instant::now();
-    let batch = u64::try_from(PRUNE_BATCH)?;
-    while queries::prune_finished(ctx.store().pool(), before, PRUNE_BATCH).await? == batch {
-        if started.elapsed() > PRUNE_FOR {
-            break;
-        }
-    }
+    let pruning = Pruning(Instant::now());
+    while pruning.goes_on(queries::prune_finished(ctx.store().pool(), before, PRUNE_BATCH).await?) {}
     Ok(())
+}
+
+pub(crate) async fn prune_notifications(_: PruneNotifications, ctx: Context) -> JobResult {
+    let pruning = Pruning(Instant::now());
+    while pruning.goes_on(maintenance::prune_notifications(ctx.store(), PRUNE_BATCH).await?) {}
+    Ok(())
+}
+
+/// Deleting in batches, since when.
+struct Pruning(Instant);
+
+impl Pruning {
+    /// Whether another batch follows one in which so many rows went.
+    fn goes_on(&self, deleted: u64) -> bool {
+        deleted >= PRUNE_BATCH.unsigned_abs() && self.0.elapsed() < PRUNE_FOR
+    }
 }

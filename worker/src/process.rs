@@ -2,10 +2,11 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use humanchat_domain::{Store, clock::Clock, config::Settings, logging};
+use humanchat_domain::{Store, clock::Clock, config::Settings, logging, measurements};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
+    metrics,
     registry::Registry,
     runtime::{self, Options, Stop},
     schedule::Schedule,
@@ -40,7 +41,11 @@ async fn work(registry: Registry, schedule: Schedule, options: Options) -> anyho
         anyhow::bail!("TLS was set up before");
     }
     let settings = Settings::from_env()?;
-    logging::init(&settings)?;
+    let _traces = logging::init(&settings, "humanchat-worker")?;
+    if let Some(address) = settings.metrics_addr {
+        measurements::serve(address)?;
+        metrics::describe();
+    }
     let store = Store::open(settings, Clock::System)?;
     let stop = stop_on_signals()?;
     tokio::select! {

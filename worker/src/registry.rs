@@ -21,8 +21,8 @@ pub fn concurrency(queue: Queue) -> usize {
         Queue::Default => 50,
         Queue::Mail => 8,
         Queue::Maintenance | Queue::Bulk => 4,
-        // They wait for the model most of the time.
-        Queue::Model => 64,
+        // They wait for the model most of the time, without a connection.
+        Queue::Model => 256,
         Queue::Payments => 16,
     }
 }
@@ -76,6 +76,7 @@ impl Registry {
         registry.add(sam::run_sam);
         registry.add(users::erase_user);
         registry.add(sessions::release_hold);
+        registry.add(sessions::release_offer);
         registry.add(sessions::remind_of_session);
         registry.add(sessions::end_unstarted_session);
         registry.add(sessions::end_forgotten_session);
@@ -87,6 +88,7 @@ impl Registry {
         registry.add(maintenance::rotate_events);
         registry.add(maintenance::prune_jobs);
         registry.add(maintenance::prune_presences);
+        registry.add(maintenance::prune_notifications);
         registry.add(maintenance::prune_credentials);
         registry.add(payments::make_payment_call);
         registry.add(payments::sync_payment);

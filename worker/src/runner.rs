@@ -10,6 +10,7 @@ use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{self, Poll},
+    time::Instant,
 };
 
 use apalis::{
@@ -24,7 +25,7 @@ use apalis_core::{
     error::BoxDynError,
 };
 use futures_util::{FutureExt, future::BoxFuture};
-use humanchat_domain::{Store, id::JobId};
+use humanchat_domain::{Store, id::JobId, traces};
 use humanchat_jobs::Queue;
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
@@ -33,6 +34,7 @@ use tracing::Span;
 
 use crate::{
     job::{Context, JobError},
+    metrics,
     queue::claim::{Claim, ClaimedJob, Verdict},
 };
 
@@ -150,13 +152,17 @@ struct JobSpan;
 impl MakeSpan<Claim> for JobSpan {
     fn make_span(&mut self, task: &Task<Claim>) -> Span {
         let job = &task.args.job;
-        tracing::info_span!(
+        let span = tracing::info_span!(
             "job",
             id = %JobId(job.id),
             kind = job.kind.name,
             attempt = job.attempt,
             request_id = job.request_id.as_deref(),
-        )
+            otel.kind = traces::only(|| "consumer"),
+            otel.name = traces::only(|| job.kind.name),
+        );
+        traces::follow(&span, job.traceparent.as_deref());
+        span
     }
 }
 
@@ -203,6 +209,7 @@ where
 
     fn call(&mut self, mut task: Task<Claim>) -> Self::Future {
         let ticket = task.args.ticket.take();
+        let (kind, began) = (task.args.job.kind.name, Instant::now());
         let run = self.0.call(task);
         Box::pin(async move {
             let verdict = match run.await {
@@ -213,6 +220,7 @@ where
                 },
             };
             tell(&verdict);
+            metrics::ended(kind, &verdict, began.elapsed());
             if let Some(ticket) = ticket {
                 ticket.settle(verdict);
             }
@@ -252,6 +260,7 @@ impl Service<Task<Claim>> for Handle {
 }
 
 async fn handle(store: Arc<Store>, job: ClaimedJob) -> Result<(), Verdict> {
+    metrics::waited(job.kind.queue, store.clock().now() - job.run_at);
     let context = Context { store, job_id: JobId(job.id), attempt: job.attempt, request_id: job.request_id };
     let run = job.kind.start(&job.data, context).map_err(|error| Verdict::GiveUp(format!("payload: {error}")))?;
     let in_time = tokio::time::timeout(job.kind.timeout, run);

@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use humanchat_domain::{Store, error::Result};
 use humanchat_jobs::{
     Job, NewJob,
-    maintenance::{PruneCredentials, PruneJobs, PrunePresences, RotateEvents, SweepPresence},
+    maintenance::{PruneCredentials, PruneJobs, PruneNotifications, PrunePresences, RotateEvents, SweepPresence},
     notifications::PlanDigests,
     payments::{PayHosts, ReconcilePayments, WatchHolds},
 };
@@ -54,6 +54,7 @@ impl Schedule {
         schedule.add("0 2/10 * * * *", WatchHolds::default);
         schedule.add("0 8/10 * * * *", PayHosts::default);
         schedule.add("0 30 * * * *", PrunePresences::default);
+        schedule.add("0 40 * * * *", PruneNotifications::default);
         // Local hours begin at quarters of an hour of UTC.
         schedule.add("5 0/15 * * * *", PlanDigests::default);
         schedule
@@ -157,6 +158,6 @@ mod tests {
 
     #[test]
     fn the_schedule_can_be_read() {
-        assert_eq!(Schedule::all().kinds().count(), 9);
+        assert_eq!(Schedule::all().kinds().count(), 10);
     }
 }

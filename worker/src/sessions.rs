@@ -2,13 +2,19 @@
 
 use chrono::{DateTime, Utc};
 use humanchat_domain::{sessions, tx::Tx};
-use humanchat_jobs::sessions::{EndForgottenSession, EndUnstartedSession, ReleaseHold, RemindOfSession};
+use humanchat_jobs::sessions::{EndForgottenSession, EndUnstartedSession, ReleaseHold, ReleaseOffer, RemindOfSession};
 
 use crate::job::{Context, JobError, JobResult};
 
 pub(crate) async fn release_hold(job: ReleaseHold, ctx: Context) -> JobResult {
     let mut tx = ctx.begin().await?;
     let due = sessions::release_hold(&mut tx, job.session_id).await?;
+    end_or_come_again(tx, due).await
+}
+
+pub(crate) async fn release_offer(job: ReleaseOffer, ctx: Context) -> JobResult {
+    let mut tx = ctx.begin().await?;
+    let due = sessions::release_offer(&mut tx, job.action_id).await?;
     end_or_come_again(tx, due).await
 }
 

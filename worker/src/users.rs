@@ -1,6 +1,12 @@
 //! Handlers about people.
 
-use humanchat_domain::{erasure, users};
+use humanchat_domain::{
+    erasure::{self, Closing},
+    error::Result,
+    id::UserId,
+    tx::Tx,
+    users,
+};
 use humanchat_jobs::users::{EndPresence, EraseUser};
 
 use crate::job::{Context, JobError, JobResult};
@@ -15,21 +21,42 @@ pub(crate) async fn end_presence(job: EndPresence, ctx: Context) -> JobResult {
 }
 
 pub(crate) async fn erase_user(job: EraseUser, ctx: Context) -> JobResult {
+    let person = job.user_id;
+    let closing = step(&ctx, async |tx| erasure::settle(tx, person).await).await?;
+    while step(&ctx, async |tx| erasure::end_more(tx, person).await).await? {}
+    while step(&ctx, async |tx| erasure::remove_some(tx, person).await).await? {}
+    let mut told = None;
     loop {
-        let mut tx = ctx.begin().await?;
-        let more = erasure::remove_some(&mut tx, job.user_id).await?;
-        tx.commit().await?;
-        if !more {
+        told = step(&ctx, async |tx| erasure::tell_some(tx, person, told).await).await?;
+        if told.is_none() {
             break;
         }
     }
-    let mut told = None;
+    if closing == Closing::Settled { unname(person, &ctx).await } else { Ok(()) }
+}
+
+/// What others were notified of has been mailed by now, where they wanted that.
+async fn unname(person: UserId, ctx: &Context) -> JobResult {
+    let mut conversation = None;
     loop {
-        let mut tx = ctx.begin().await?;
-        told = erasure::tell_some(&mut tx, job.user_id, told).await?;
-        tx.commit().await?;
-        if told.is_none() {
+        conversation = step(ctx, async |tx| erasure::unname_conversations(tx, person, conversation).await).await?;
+        if conversation.is_none() {
+            break;
+        }
+    }
+    let mut request = None;
+    loop {
+        request = step(ctx, async |tx| erasure::unname_requests(tx, person, request).await).await?;
+        if request.is_none() {
             return Ok(());
         }
     }
+}
+
+/// A unit of work of its own.
+async fn step<T>(ctx: &Context, work: impl AsyncFnOnce(&mut Tx) -> Result<T>) -> Result<T, JobError> {
+    let mut tx = ctx.begin().await?;
+    let done = work(&mut tx).await?;
+    tx.commit().await?;
+    Ok(done)
 }

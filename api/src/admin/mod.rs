@@ -2,6 +2,7 @@
 
 mod announcements;
 mod overview;
+mod payments;
 mod people;
 mod queues;
 mod sessions;
@@ -15,6 +16,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .merge(overview::routes())
         .merge(people::routes())
         .merge(sessions::routes())
+        .merge(payments::routes())
         .merge(queues::routes())
         .merge(announcements::routes())
 }

@@ -10,6 +10,7 @@ use axum::{
     middleware::Next,
     response::IntoResponse,
 };
+use humanchat_domain::traces;
 use tracing::Instrument;
 use uuid::Uuid;
 
@@ -18,6 +19,7 @@ use crate::metrics;
 use crate::server::Fault;
 
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// What a request is called in logs, jobs and the answer.
 #[derive(Debug, Clone)]
@@ -42,7 +44,16 @@ pub(crate) async fn identify(mut request: Request, next: Next) -> Response<Body>
         request.extensions().get::<MatchedPath>().map_or_else(|| "unknown".to_owned(), |path| path.as_str().to_owned());
     let method = request.method().clone();
     request.extensions_mut().insert(id.clone());
-    let span = tracing::info_span!("request", request_id = id.0, %method, route);
+    let span = tracing::info_span!(
+        "request",
+        request_id = id.0,
+        %method,
+        route,
+        otel.kind = traces::only(|| "server"),
+        otel.name = traces::only(|| format!("{method} {route}")),
+    );
+    let parent = request.headers().get(TRACEPARENT).and_then(|value| value.to_str().ok());
+    traces::follow(&span, parent);
     async move {
         let began = Instant::now();
         let mut response = next.run(request).await;

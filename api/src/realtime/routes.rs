@@ -33,6 +33,7 @@ use crate::{
         error::ApiError,
         params::{Params, PathId},
     },
+    web,
 };
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -142,12 +143,17 @@ impl Door {
 }
 
 /// A socket on the bare address; without an upgrade, a word of welcome.
+///
+/// Where development pages are served, browsers get the page to try it on.
 #[utoipa::path(get, path = "/", tag = "Sockets", params(DoorParams), security((), ("bearer" = [])),
     responses((status = 101, description = "A socket; listen by `subscribe` frames"), (status = 200, description = "No socket was asked for"),
         (status = 403, description = "`forbidden`: foreign `Origin`")))]
 async fn root(State(app): State<App>, mut parts: Parts) -> Result<Response, ApiError> {
     if parts.headers.contains_key(UPGRADE) {
         return Ok(Door::from_request_parts(&mut parts, &app).await?.open(&app, None));
+    }
+    if app.store.settings().dev_pages && web::wants_page(&parts.headers) {
+        return Ok(web::try_page(&parts.headers));
     }
     Ok(Json(json!({"name": "HumanChat", "documentation": "/docs", "health": "/health/ready"})).into_response())
 }

@@ -80,6 +80,8 @@ async fn every_answer_tells_browsers_to_be_careful() {
         "/docs/",
         "/docs/nowhere",
         "/magic-link",
+        "/console",
+        "/console/queues",
         "/assets/pages.css",
     ] {
         answers.push(person.get(path).await);

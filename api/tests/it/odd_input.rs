@@ -2,7 +2,10 @@
 //! the answer is a documented one.
 
 use futures_util::future::join_all;
-use humanchat_domain::{admin::requested_people, auth::Role};
+use humanchat_domain::{
+    admin::requested_people::{self, RequestedKind},
+    auth::Role,
+};
 use reqwest::{Method, header::CONTENT_TYPE};
 use serde_json::{Value, json};
 
@@ -201,9 +204,9 @@ impl<'a> Probe<'a> {
             other.id.clone()
         } else if path.starts_with("/api/admin/requested-people/{id}") {
             let mut tx = caller.api.store.begin(None).await.unwrap();
-            let asked = requested_people::record(&mut tx, id(&caller.id), "Jane Goodall").await.unwrap();
+            let asked = requested_people::record(&mut tx, id(&caller.id), RequestedKind::Person, "Jane Goodall").await;
             tx.commit().await.unwrap();
-            asked.id.to_string()
+            asked.unwrap().unwrap().id.to_string()
         } else if path.starts_with("/api/admin/queues/{name}") {
             "mail".to_owned()
         } else if path.starts_with("/api/admin/jobs/{id}") {

@@ -16,7 +16,7 @@ use crate::{
 };
 
 impl Person<'_> {
-    async fn convert(&self, invite: &Value, body: Value) -> Answer {
+    pub async fn convert(&self, invite: &Value, body: Value) -> Answer {
         self.post(&format!("/api/conversations/invites/{}/convert", text(&invite["id"])), body).await
     }
 }
@@ -78,7 +78,22 @@ async fn three_unanswered_in_a_row_make_a_host_idle() {
         }
     }
     host.appear().await;
-    assert_eq!(guest.see(&host).await["presence_state"], "active");
+    // Whoever has said that they are here has three more.
+    for expected in ["active", "active", "idle"] {
+        assert_eq!(guest.see(&host).await["presence_state"], "active");
+        unanswered(&api, &guest, &host).await;
+        assert_eq!(guest.see(&host).await["presence_state"], expected);
+    }
+    let invite = guest.invite(&host).await;
+    host.answer(&invite, "decline").await.ok(200);
+    assert_eq!(guest.see(&host).await["presence_state"], "active", "who answers looks");
+    for _ in 0..2 {
+        unanswered(&api, &guest, &host).await;
+    }
+    host.put("/api/users/me/presence", json!({"state": "idle"})).await.ok(200);
+    let invite = guest.invite(&host).await;
+    host.answer(&invite, "decline").await.ok(200);
+    assert_eq!(guest.see(&host).await["presence_state"], "idle", "what somebody chose stays");
 }
 
 #[tokio::test]
@@ -125,4 +140,20 @@ async fn a_waiting_invite_ends_with_its_conversion_and_a_resolved_one_stays() {
     let accepted = third.invite(&host).await;
     host.answer(&accepted, "accept").await.ok(200);
     third.convert(&accepted, json!({"to": "request"})).await.refused(409, "invite_resolved");
+}
+
+#[tokio::test]
+async fn sam_names_who_looks_before_who_was_found_away() {
+    let api = api_on(&TestDatabase::create().await, Clock::manual(noon()), &[("SAM_WAIT_SECS", "0")]).await;
+    let [guest, away, here] = three(&api).await;
+    for (host, state) in [(&away, "idle"), (&here, "active")] {
+        host.patch("/api/users/me", json!({"headline": "Urban bees"})).await.ok(200);
+        host.put("/api/users/me/presence", json!({"state": state})).await.ok(200);
+    }
+    let run = guest.post("/api/sam", json!({"message": "bees"})).await.ok(202);
+    api.work().await;
+    let answer = guest.get(&format!("/api/sam/runs/{}", text(&run["runId"]))).await.ok(200);
+    let shown = answer["actions"].as_array().unwrap().iter().find(|action| action["type"] == "show_profiles").unwrap();
+    let named: Vec<_> = shown["profiles"].as_array().unwrap().iter().map(|one| text(&one["user_id"])).collect();
+    assert_eq!(named, [here.id, away.id]);
 }

@@ -77,11 +77,11 @@ pub fn request(method: &str, path: &str, token: Option<&str>, body: Option<&Valu
     format!("{method} {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n{token}{framing}\r\n{body}").into_bytes()
 }
 
-fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+pub(crate) fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     haystack.windows(needle.len()).position(|window| window == needle)
 }
 
-fn content_length(head: &[u8]) -> Result<usize> {
+pub(crate) fn content_length(head: &[u8]) -> Result<usize> {
     const NAME: &[u8] = b"content-length:";
     head.split(|byte| *byte == b'\n')
         .find_map(|line| {

@@ -10,11 +10,14 @@ pub mod calendar;
 pub mod http;
 pub mod machine;
 pub mod measure;
+pub mod payments;
 pub mod product;
 pub mod program;
 pub mod queue;
 pub mod report;
+pub mod sam;
 pub mod sockets;
+pub mod staff;
 pub mod stage;
 
 /// How much to measure.

@@ -4,7 +4,7 @@ use std::{fs, process::ExitCode};
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, ValueEnum};
-use humanchat_bench::{Plan, api, calendar, machine, queue, report, sockets, stage::Stage};
+use humanchat_bench::{Plan, api, calendar, machine, payments, queue, report, sam, sockets, staff, stage::Stage};
 use humanchat_domain::clock::Clock;
 use humanchat_local::workspace_root;
 
@@ -34,10 +34,17 @@ enum Part {
     Sockets,
     /// Slots of a host's calendar
     Calendar,
+    /// Captures, webhooks, the ledger
+    Payments,
+    /// What staff do
+    Staff,
+    /// Turns of Sam's, without the model
+    Sam,
 }
 
 impl Part {
-    const ALL: [Self; 4] = [Self::Queue, Self::Api, Self::Sockets, Self::Calendar];
+    const ALL: [Self; 7] =
+        [Self::Queue, Self::Api, Self::Sockets, Self::Calendar, Self::Payments, Self::Staff, Self::Sam];
 
     fn name(self) -> &'static str {
         match self {
@@ -45,6 +52,9 @@ impl Part {
             Self::Api => "api",
             Self::Sockets => "sockets",
             Self::Calendar => "calendar",
+            Self::Payments => "payments",
+            Self::Staff => "staff",
+            Self::Sam => "sam",
         }
     }
 }
@@ -76,6 +86,9 @@ async fn measure(arguments: &Arguments) -> Result<()> {
             Part::Api => api::run(&stage, &plan).await,
             Part::Sockets => sockets::run(&stage, &plan).await,
             Part::Calendar => calendar::run(&stage, &plan).await,
+            Part::Payments => payments::run(&stage, &plan).await,
+            Part::Staff => staff::run(&stage, &plan).await,
+            Part::Sam => sam::run(&stage, &plan).await,
         };
         let section = section.with_context(|| format!("the {} part", part.name()))?;
         let text = section.markdown(&origin(&stage, *part, arguments));

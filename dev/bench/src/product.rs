@@ -1,8 +1,9 @@
-//! The product's api as a process, and how to get in.
+//! The product's programs as processes, and how to get in.
 
 use std::{
     env,
     net::{Ipv4Addr, SocketAddr},
+    process::Command,
 };
 
 use anyhow::{Context as _, Result, ensure};
@@ -26,6 +27,37 @@ pub struct Api {
     pub address: SocketAddr,
 }
 
+/// A running worker.
+pub struct Worker {
+    /// Its process.
+    pub program: Program,
+}
+
+impl Worker {
+    /// Starts a worker with all queues.
+    ///
+    /// # Errors
+    /// When its program isn't beside ours, or doesn't start.
+    pub async fn start(stage: &Stage, database_url: &str, settings: &[(&str, &str)]) -> Result<Self> {
+        let mut command = command("humanchat-worker", stage, database_url)?;
+        command.envs(settings.iter().copied());
+        Ok(Self { program: Program::start(command, &stage.folder().join("worker.log"), "working").await? })
+    }
+}
+
+/// A program of the product's with the settings that all have.
+fn command(name: &str, stage: &Stage, database_url: &str) -> Result<Command> {
+    let binary = env::current_exe()?.with_file_name(name);
+    ensure!(binary.exists(), "{} is not built: run bin/bench", binary.display());
+    let mut command = program::command(binary);
+    let path = env::var_os("PATH").unwrap_or_default();
+    // Not the workspace: its `.env` is a developer's.
+    command.env_clear().env("PATH", path).current_dir(stage.folder());
+    command.env("DATABASE_URL", database_url).env("REDIS_URL", stage.redis_url());
+    command.env("JWT_SECRET", "a secret of the benchmark, 32 bytes or more");
+    Ok(command)
+}
+
 /// Somebody who is signed in.
 pub struct Person {
     /// Their id.
@@ -40,16 +72,17 @@ impl Api {
     /// # Errors
     /// When its program isn't beside ours, or doesn't start.
     pub async fn start(stage: &Stage, database_url: &str) -> Result<Self> {
-        let binary = env::current_exe()?.with_file_name("humanchat-api");
-        ensure!(binary.exists(), "{} is not built: run bin/bench", binary.display());
+        Self::start_with(stage, database_url, &[]).await
+    }
+
+    /// The same, with more settings.
+    ///
+    /// # Errors
+    /// When its program isn't beside ours, or doesn't start.
+    pub async fn start_with(stage: &Stage, database_url: &str, settings: &[(&str, &str)]) -> Result<Self> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
-        let mut command = program::command(binary);
-        let path = env::var_os("PATH").unwrap_or_default();
-        // Not the workspace: its `.env` is a developer's.
-        command.arg("serve").env_clear().env("PATH", path).current_dir(stage.folder());
-        command.env("DATABASE_URL", database_url).env("REDIS_URL", stage.redis_url());
-        command.env("JWT_SECRET", "a secret of the benchmark, 32 bytes or more");
-        command.env("BIND_ADDR", address.to_string());
+        let mut command = command("humanchat-api", stage, database_url)?;
+        command.arg("serve").env("BIND_ADDR", address.to_string()).envs(settings.iter().copied());
         for limit in ["RATE_LIMIT_ANON", "RATE_LIMIT_USER", "RATE_LIMIT_ADMIN"] {
             command.env(limit, "0");
         }

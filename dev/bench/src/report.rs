@@ -116,7 +116,7 @@ fn two(value: f64) -> String {
 /// `before`.
 pub fn document(before: &str, sections: &[(&str, String)]) -> String {
     let mut text = DOCUMENT.to_owned();
-    for part in ["queue", "api", "sockets", "calendar"] {
+    for part in ["queue", "api", "sockets", "calendar", "payments", "staff", "sam"] {
         let new = sections.iter().find(|(name, _)| *name == part).map(|(_, section)| section.trim());
         let Some(section) = new.or_else(|| between(before, part).map(|(_, section, _)| section.trim())) else {
             continue;

@@ -131,13 +131,24 @@ pub struct Progress {
     pub seconds_left: Option<i64>,
 }
 
+/// When the work for many people was done.
+#[derive(Debug, Clone, Copy, Default)]
+struct Times {
+    began: Option<DateTime<Utc>>,
+    /// When somebody last got it.
+    last: Option<DateTime<Utc>>,
+    is_over: bool,
+}
+
 impl Progress {
     #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "an estimate")]
-    fn new(sent: i64, total: Option<i64>, began: Option<DateTime<Utc>>, last: Option<DateTime<Utc>>) -> Self {
+    fn new(sent: i64, total: Option<i64>, times: Times) -> Self {
+        let Times { began, last, is_over } = times;
         let millis = began.zip(last).map(|(began, last)| (last - began).num_milliseconds());
         let per_second = millis.filter(|millis| *millis > 0).map(|millis| sent as f64 * 1000.0 / millis as f64);
         let left = total.map(|total| (total - sent).max(0));
         let seconds_left = match (left, per_second) {
+            _ if is_over => Some(0),
             (Some(0), _) => Some(0),
             (Some(left), Some(rate)) if rate > 0.0 => Some((left as f64 / rate).ceil() as i64),
             _ => None,
@@ -170,7 +181,7 @@ pub async fn create(tx: &mut Tx, author: UserId, new: &Valid<NewAnnouncement>) -
         starts_at: Timestamp(starts_at),
         ends_at: ends_at.map(Timestamp),
         status: AnnouncementStatus::Scheduled,
-        progress: Progress::new(0, None, None, None),
+        progress: Progress::new(0, None, Times::default()),
         created_at: Timestamp(now),
     };
     queries::insert(tx.conn(), &announcement).await?;
@@ -275,10 +286,16 @@ mod tests {
     #[test]
     fn progress_tells_rate_and_rest_as_soon_as_it_can() {
         let at = |seconds| DateTime::from_timestamp(seconds, 0);
-        assert_eq!(Progress::new(0, None, None, None).seconds_left, None);
-        assert_eq!(Progress::new(1000, Some(9000), at(10), at(10)).per_second, None);
-        let half = Progress::new(4000, Some(9000), at(10), at(12));
+        let times = |began, last| Times { began: at(began), last: at(last), is_over: false };
+        assert_eq!(Progress::new(0, None, Times::default()).seconds_left, None);
+        assert_eq!(Progress::new(1000, Some(9000), times(10, 10)).per_second, None);
+        let half = Progress::new(4000, Some(9000), times(10, 12));
         assert_eq!((half.per_second, half.seconds_left), (Some(2000.0), Some(3)));
-        assert_eq!(Progress::new(9001, Some(9000), at(10), at(10)).seconds_left, Some(0));
+        assert_eq!(Progress::new(9001, Some(9000), times(10, 10)).seconds_left, Some(0));
+        // Some left meanwhile, or it ended before.
+        for sent in [0, 8999] {
+            let over = Progress::new(sent, Some(9000), Times { is_over: true, ..times(10, 12) });
+            assert_eq!(over.seconds_left, Some(0));
+        }
     }
 }

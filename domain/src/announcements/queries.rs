@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use super::{Announcement, AnnouncementStatus, Audience, Progress};
+use super::{Announcement, AnnouncementStatus, Audience, Progress, Times};
 use crate::{
     id::{AnnouncementId, UserId},
     pool::Pool,
@@ -57,7 +57,11 @@ pub(super) async fn list(pool: &Pool, before: Option<AnnouncementId>, limit: i64
                 (Some(_), None) => AnnouncementStatus::Sending,
                 (Some(_), Some(_)) => AnnouncementStatus::Sent,
             },
-            progress: Progress::new(row.sent, row.total, row.begun_at, row.sent_at),
+            progress: Progress::new(
+                row.sent,
+                row.total,
+                Times { began: row.begun_at, last: row.sent_at, is_over: row.finished_at.is_some() },
+            ),
             created_at: row.created_at,
         })
         .collect())

@@ -21,6 +21,10 @@ text_enum! {
     AuditAction {
         /// A user's role or flags were changed.
         UserChanged,
+        /// A request was answered in somebody's place.
+        RequestDecided,
+        /// Money was given back.
+        PaymentRefunded,
         /// Somebody who was asked for was looked after.
         RequestedPersonChanged,
         /// Something was announced.

@@ -1,14 +1,14 @@
 //! Passwords: argon2id, on threads of their own, a few at a time.
 
-use std::{sync::LazyLock, thread};
+use std::{sync::LazyLock, thread, time::Duration};
 
 use argon2::{
     Argon2,
     password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
 };
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::timeout};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Refusal, Result};
 
 /// What an unknown address is checked against, so that it takes as long as a known one. Made with
 /// the same parameters; nobody knows its password.
@@ -18,8 +18,14 @@ static DUMMY: LazyLock<Option<String>> = LazyLock::new(|| hash_now(&rand::random
 static CORES: LazyLock<Semaphore> =
     LazyLock::new(|| Semaphore::new(thread::available_parallelism().map_or(2, std::num::NonZero::get)));
 
+/// How long a password may wait for its turn. Whoever waits longer gives up and asks again, and would then be
+/// waited for twice: a crowd would keep itself out for ever.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
 async fn on_a_core<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    let _permit = CORES.acquire().await.map_err(|_| Error::Internal("the password threads are gone"))?;
+    let turn = timeout(LONGEST_WAIT, CORES.acquire()).await;
+    let turn = turn.map_err(|_| Refusal::Unavailable("too many people sign in right now"))?;
+    let _permit = turn.map_err(|_| Error::Internal("the password threads are gone"))?;
     tokio::task::spawn_blocking(work).await.map_err(|_| Error::Internal("a password thread panicked"))
 }
 
@@ -48,4 +54,19 @@ pub(super) async fn verify(password: String, hash: Option<String>) -> Result<boo
 /// Makes the first sign-in with an unknown address as quick as the later ones.
 pub(super) fn warm_up() {
     LazyLock::force(&DUMMY);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_crowd_is_told_to_come_back_instead_of_waiting_for_ever() {
+        let cores = u32::try_from(CORES.available_permits()).unwrap();
+        let busy = CORES.acquire_many(cores).await.unwrap();
+        let refused = verify("correct horse".to_owned(), None).await.unwrap_err();
+        assert!(matches!(refused, Error::Refused(Refusal::Unavailable(_))), "{refused:?}");
+        drop(busy);
+        assert!(!verify("correct horse".to_owned(), None).await.unwrap());
+    }
 }

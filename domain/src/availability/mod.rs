@@ -80,11 +80,11 @@ pub struct Availability {
     pub missing: Option<Vec<MissingSlot>>,
 }
 
-/// A host's slots. Free or busy is all that anybody learns.
+/// A host's slots, as `viewer` can book them. Free or busy is all that anybody learns.
 ///
 /// # Errors
 /// `NotFound`; `Invalid` by parameter.
-pub async fn find(store: &Store, host: UserId, query: &SlotQuery) -> Result<Availability> {
+pub async fn find(store: &Store, viewer: UserId, host: UserId, query: &SlotQuery) -> Result<Availability> {
     let mut connection = store.pool.acquire().await?;
     let found = queries::host(&mut connection, host).await?.ok_or(Refusal::NotFound("user"))?;
     let rules = found.rules.map_or_else(|| Rules::none(found.timezone), |rules| rules.0);
@@ -92,7 +92,8 @@ pub async fn find(store: &Store, host: UserId, query: &SlotQuery) -> Result<Avai
     let zone = query.zone()?.unwrap_or_else(|| rules.zone());
     let within = query.span(zone, now)?;
     let duration = query.duration(&rules)?;
-    let agenda = queries::agenda(&mut connection, host, within.widened(), None, now).await?;
+    let sight = queries::Sight { viewer, except: None, now };
+    let agenda = queries::agenda(&mut connection, host, within.widened(), &sight).await?;
     connection.give_back();
     let (mut offered, mut missing) = (Vec::new(), Vec::new());
     for (start, reason) in slots::slots(&rules, &Wish { within, duration, now }, &agenda) {
@@ -126,17 +127,19 @@ pub async fn set_rules(tx: &mut Tx, caller: UserId, rules: Valid<Rules>) -> Resu
     Ok(rules)
 }
 
-/// The buffer behind a slot, if a host offers just this one; as though one of their sessions were not.
+/// The buffer behind a slot, if a host offers `guest` just this one; as though one of their sessions were not.
 /// Lock the host first.
 pub(crate) async fn offered(
     tx: &mut Tx,
     host: UserId,
+    guest: UserId,
     slot: Span,
     except: Option<SessionId>,
 ) -> Result<Option<TimeDelta>> {
     let now = tx.now();
     let Some(rules) = queries::host(tx.conn(), host).await?.and_then(|host| host.rules) else { return Ok(None) };
-    let agenda = queries::agenda(tx.conn(), host, slot.widened(), except, now).await?;
+    let sight = queries::Sight { viewer: guest, except, now };
+    let agenda = queries::agenda(tx.conn(), host, slot.widened(), &sight).await?;
     let wish = Wish { within: slot, duration: slot.end - slot.start, now };
     let is_offered = slots::slots(&rules, &wish, &agenda).contains(&(slot.start, None));
     Ok(is_offered.then(|| TimeDelta::minutes(rules.buffer_minutes.into())))

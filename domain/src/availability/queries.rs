@@ -40,25 +40,30 @@ pub(super) async fn save(conn: &mut PgConnection, id: UserId, rules: &Rules, now
     Ok(())
 }
 
-/// What a host has agreed to that matters for slots in a span, but for one session and for holds that
-/// have run out.
-pub(super) async fn agenda(
-    conn: &mut PgConnection,
-    host: UserId,
-    span: Span,
-    except: Option<SessionId>,
-    now: DateTime<Utc>,
-) -> sqlx::Result<Agenda> {
-    let except = except.map(|id| id.0);
+/// How an agenda is looked at.
+pub(super) struct Sight {
+    /// Whose own offers don't count.
+    pub viewer: UserId,
+    /// A session that doesn't count.
+    pub except: Option<SessionId>,
+    /// What has run out by then doesn't count.
+    pub now: DateTime<Utc>,
+}
+
+/// What a host has agreed to, and what is offered to others, that matters for slots in a span.
+pub(super) async fn agenda(conn: &mut PgConnection, host: UserId, span: Span, sight: &Sight) -> sqlx::Result<Agenda> {
+    let except = sight.except.map(|id| id.0);
     let busy = sqlx::query_scalar!(
         r#"select during as "during: PgRange<DateTime<Utc>>" from engagements e
-           where user_id = $1 and during && tstzrange($2, $3) and session_id is distinct from $4
-             and not exists (select from sessions s where s.id = e.session_id and s.hold_expires_at <= $5)"#,
+           where user_id = $1 and during && tstzrange($2, $3) and ($4::uuid is null or session_id is distinct from $4)
+             and not exists (select from sessions s where s.id = e.session_id and s.hold_expires_at <= $5)
+             and not exists (select from sam_actions a where a.id = e.offer_id and (a.expires_at <= $5 or a.user_id = $6))"#,
         host.0,
         span.start,
         span.end,
         except,
-        now,
+        sight.now,
+        sight.viewer.0,
     )
     .fetch_all(&mut *conn)
     .await?;
@@ -70,7 +75,7 @@ pub(super) async fn agenda(
         span.start,
         span.end,
         except,
-        now,
+        sight.now,
     )
     .fetch_all(conn)
     .await?;

@@ -68,7 +68,7 @@ pub enum Missing {
     TooFar,
     /// The window closes before it ends.
     TooShort,
-    /// A session, with the buffer between the two, is there.
+    /// A session, with the buffer between the two, is there, or somebody is offered the time.
     Busy,
     /// The date has as many bookings as it may.
     DailyCap,

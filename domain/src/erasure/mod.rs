@@ -2,16 +2,19 @@
 //!
 //! At once, in one transaction: logins end, what is pending is called off, and the profile is emptied,
 //! so that the address is free and nobody finds them. The bulk follows by a job, a batch at a time.
+//! Requests that other processes had let in by then may still write something: the job comes again
+//! when none can be under way any more.
 
 mod queries;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use humanchat_jobs::users::EraseUser;
 
 use crate::{
     conversations,
     error::{Refusal, Result},
     event::{Channel, Event},
-    id::{ConversationId, UserId},
+    id::{ConversationId, RequestId, UserId},
     invites, requests, sessions,
     tx::Tx,
     users,
@@ -19,29 +22,81 @@ use crate::{
 
 /// How many rows a batch removes.
 const BATCH: i64 = 2_000;
-/// How many conversations a batch tells of.
+/// How many invites, requests and sessions, of each, are ended in one transaction.
+const ENDED: i64 = 100;
+/// How many conversations or requests a batch tells of.
 const TOLD: i64 = 50;
+/// After so long nothing goes on that began before the logins ended.
+const SETTLED: TimeDelta = TimeDelta::minutes(5);
+/// What stands in others' notifications in place of what named somebody.
+const TITLE: &str = "About somebody who has left";
 
 /// Closes the caller's account.
 ///
 /// # Errors
 /// `LastAdmin`.
 pub async fn erase(tx: &mut Tx, caller: UserId) -> Result<()> {
+    users::lock_admins(tx).await?;
     if !queries::lock(tx.conn(), caller).await? {
         return Err(Refusal::Unauthenticated.into());
     }
-    if queries::is_last_admin(tx.conn(), caller).await? {
+    if users::is_last_admin(tx, caller).await? {
         return Err(Refusal::LastAdmin.into());
     }
-    invites::end_all(tx, caller).await?;
-    requests::decline_all(tx, caller).await?;
-    sessions::end_all(tx, caller).await?;
-    let now = tx.now();
-    queries::end_logins(tx.conn(), caller, now).await?;
-    queries::forget_mail(tx.conn(), caller).await?;
-    queries::empty_profile(tx.conn(), caller, &format!("{caller}@deleted.invalid"), now).await?;
-    users::announce_status(tx, &[caller]).await?;
+    end_some(tx, caller).await?;
+    empty(tx, caller).await?;
     tx.enqueue(&EraseUser { user_id: caller })
+}
+
+/// Ends some of what waits for or from somebody who has left; false once there is nothing more.
+///
+/// # Errors
+/// The database's.
+pub async fn end_more(tx: &mut Tx, person: UserId) -> Result<bool> {
+    users::lock(tx, &[person]).await?;
+    Ok(queries::erased_at(tx.conn(), person).await?.is_some() && end_some(tx, person).await?)
+}
+
+async fn end_some(tx: &mut Tx, person: UserId) -> Result<bool> {
+    let ended = invites::end_some(tx, person, ENDED).await?
+        + requests::decline_some(tx, person, ENDED).await?
+        + sessions::end_some(tx, person, ENDED).await?;
+    Ok(ended > 0)
+}
+
+async fn empty(tx: &mut Tx, person: UserId) -> Result<()> {
+    let now = tx.now();
+    queries::end_logins(tx.conn(), person, now).await?;
+    queries::forget_mail(tx.conn(), person).await?;
+    queries::empty_profile(tx.conn(), person, &format!("{person}@deleted.invalid"), now).await?;
+    users::announce_status(tx, &[person]).await
+}
+
+/// How far an account is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closing {
+    /// It isn't.
+    Open,
+    /// Its requests may still be under way: everything has to be done again, not before then.
+    Unsettled(DateTime<Utc>),
+    /// For good.
+    Settled,
+}
+
+/// How far an account is closed. Empties the profile once more where that is for good.
+///
+/// # Errors
+/// The database's.
+pub async fn settle(tx: &mut Tx, person: UserId) -> Result<Closing> {
+    users::lock(tx, &[person]).await?;
+    let Some(erased_at) = queries::erased_at(tx.conn(), person).await? else { return Ok(Closing::Open) };
+    let settled = erased_at + SETTLED;
+    if tx.now() < settled {
+        tx.enqueue_at(&EraseUser { user_id: person }, settled)?;
+        return Ok(Closing::Unsettled(settled));
+    }
+    empty(tx, person).await?;
+    Ok(Closing::Settled)
 }
 
 /// Removes a batch of what somebody left behind; false once there is nothing more.
@@ -49,7 +104,7 @@ pub async fn erase(tx: &mut Tx, caller: UserId) -> Result<()> {
 /// # Errors
 /// The database's.
 pub async fn remove_some(tx: &mut Tx, person: UserId) -> Result<bool> {
-    if !queries::is_erased(tx.conn(), person).await? {
+    if queries::erased_at(tx.conn(), person).await?.is_none() {
         return Ok(false);
     }
     let sam = queries::sam(tx.conn(), person).await?;
@@ -74,4 +129,30 @@ pub async fn tell_some(tx: &mut Tx, person: UserId, after: Option<ConversationId
         tx.emit(Channel::Conversation(*id), Event::ConversationUpdated { conversation });
     }
     Ok(ids.last().copied())
+}
+
+/// Takes the name out of what others were notified of, some conversations at a time. Says after which to
+/// go on.
+///
+/// # Errors
+/// The database's.
+pub async fn unname_conversations(
+    tx: &mut Tx,
+    person: UserId,
+    after: Option<ConversationId>,
+) -> Result<Option<ConversationId>> {
+    let ids = queries::conversations(tx.conn(), person, after, TOLD).await?;
+    queries::unname_conversations(tx.conn(), person, &ids, TITLE).await?;
+    Ok(ids.last().copied())
+}
+
+/// The same for requests, which need no conversation.
+///
+/// # Errors
+/// The database's.
+pub async fn unname_requests(tx: &mut Tx, person: UserId, before: Option<RequestId>) -> Result<Option<RequestId>> {
+    let requests = requests::all_of(tx.conn(), person, before, TOLD).await?;
+    let (others, keys): (Vec<_>, Vec<_>) = requests.iter().map(|request| requests::told_of(person, request)).unzip();
+    queries::unname(tx.conn(), &others, &keys, TITLE).await?;
+    Ok(requests.last().map(|request| request.id))
 }

@@ -5,29 +5,10 @@ use sqlx::PgConnection;
 
 use crate::id::{ConversationId, UserId};
 
-/// Locks somebody, and with an admin everybody who runs the place; false when they have gone.
+/// Locks somebody; false when they have gone.
 pub(super) async fn lock(conn: &mut PgConnection, id: UserId) -> sqlx::Result<bool> {
-    let rows = sqlx::query_scalar!(
-        r#"select id as "id: UserId" from users
-           where erased_at is null and (id = $1 or (role = 'admin' and suspended_at is null
-             and exists (select from users me where me.id = $1 and me.role = 'admin')))
-           order by id for no key update"#,
-        id.0,
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows.contains(&id))
-}
-
-pub(super) async fn is_last_admin(conn: &mut PgConnection, id: UserId) -> sqlx::Result<bool> {
-    sqlx::query_scalar!(
-        r#"select role = 'admin' and not exists (
-             select from users o where o.role = 'admin' and o.suspended_at is null and o.id <> $1) as "is!"
-           from users where id = $1"#,
-        id.0,
-    )
-    .fetch_one(conn)
-    .await
+    let row = sqlx::query!("select id from users where id = $1 and erased_at is null for no key update", id.0);
+    Ok(row.fetch_optional(conn).await?.is_some())
 }
 
 /// Ends all logins and what they could be renewed with.
@@ -68,10 +49,11 @@ pub(super) async fn empty_profile(
     sqlx::query!(
         "with rules as (delete from availability where user_id = $1)
          update users set name = 'Deleted user', email = $2, email_verified = false, password_hash = null, role = 'user',
-           suspended_at = coalesce(suspended_at, $3), erased_at = $3, timezone = 'UTC', avatar_url = null, headline = '',
+           suspended_at = coalesce(suspended_at, $3), erased_at = coalesce(erased_at, $3), timezone = 'UTC', avatar_url = null, headline = '',
            bio = '', skills = '{}', languages = '{}', conversation_type = 'free', instant_rate_minor = null,
            scheduled_rates = '{}', charity_name = null, cancellation_policy = null, managed = false, manager_id = null, display_mode = 'normal',
-           confidential_rate = false, presence_state = 'offline', present_until = null, updated_at = $3
+           confidential_rate = false, presence_state = 'offline', present_until = null, unanswered = 0,
+           found_away = false, updated_at = $3
          where id = $1",
         id.0,
         address,
@@ -82,9 +64,10 @@ pub(super) async fn empty_profile(
     Ok(())
 }
 
-pub(super) async fn is_erased(conn: &mut PgConnection, id: UserId) -> sqlx::Result<bool> {
-    let erased = sqlx::query_scalar!(r#"select erased_at is not null as "is!" from users where id = $1"#, id.0);
-    Ok(erased.fetch_optional(conn).await?.unwrap_or(false))
+/// When somebody left; `None` where they haven't.
+pub(super) async fn erased_at(conn: &mut PgConnection, id: UserId) -> sqlx::Result<Option<DateTime<Utc>>> {
+    let erased_at = sqlx::query_scalar!("select erased_at from users where id = $1", id.0);
+    Ok(erased_at.fetch_optional(conn).await?.flatten())
 }
 
 /// What somebody's own channels told them.
@@ -192,4 +175,47 @@ pub(super) async fn conversations(
     )
     .fetch_all(conn)
     .await
+}
+
+/// Gives what the others in these conversations were notified of them another title.
+pub(super) async fn unname_conversations(
+    conn: &mut PgConnection,
+    person: UserId,
+    ids: &[ConversationId],
+    title: &str,
+) -> sqlx::Result<()> {
+    let (ids, texts): (Vec<_>, Vec<_>) = ids.iter().map(|id| (id.0, id.to_string())).unzip();
+    sqlx::query!(
+        "update notifications n set title = $4
+         from unnest($1::uuid[], $2::text[]) as c (id, text), conversation_participants p
+         where p.conversation_id = c.id and p.user_id <> $3 and n.user_id = p.user_id
+           and n.data ->> 'conversation_id' = c.text and n.title <> $4",
+        &ids,
+        &texts,
+        person.0,
+        title,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Gives notifications another title, by whose they are and their keys.
+pub(super) async fn unname(
+    conn: &mut PgConnection,
+    people: &[UserId],
+    keys: &[String],
+    title: &str,
+) -> sqlx::Result<()> {
+    let people: Vec<_> = people.iter().map(|id| id.0).collect();
+    sqlx::query!(
+        "update notifications n set title = $3 from unnest($1::uuid[], $2::text[]) as k (user_id, key)
+         where n.user_id = k.user_id and n.key = k.key",
+        &people,
+        keys,
+        title,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }

@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// After how many unanswered invites in a row somebody counts as not looking.
-const AWAY_AFTER: i64 = 3;
+const AWAY_AFTER: i32 = 3;
 
 text_enum! {
     /// How an invite stands. All but the first are final.
@@ -225,6 +225,7 @@ pub async fn accept(tx: &mut Tx, caller: UserId, id: InviteId) -> Result<Accepte
     let session = sessions::start_free(tx, pair).await?;
     conversations::queries::link_session(tx.conn(), invite.conversation_id, session.id).await?;
     let invite = resolve(tx, id, InviteStatus::Accepted, Some(&session)).await?;
+    users::answered(tx, host).await?;
     let shared = conversations::shared_view(tx, invite.conversation_id, host).await?;
     tx.emit(Channel::Conversation(shared.id), Event::ConversationUpdated { conversation: shared });
     let conversation = conversations::view(tx, invite.conversation_id, caller).await?;
@@ -343,11 +344,7 @@ async fn live(tx: &mut Tx, a: UserId, b: UserId) -> Result<Option<Invite>> {
 /// host first.
 async fn lapse(tx: &mut Tx, invite: &Invite) -> Result<()> {
     resolve(tx, invite.id, InviteStatus::Expired, None).await?;
-    let host = invite.target_user_id;
-    if queries::were_unanswered(tx.conn(), host, AWAY_AFTER).await? && users::go_idle(tx.conn(), host).await? {
-        users::announce_status(tx, &[host]).await?;
-    }
-    Ok(())
+    users::left_unanswered(tx, invite.target_user_id, AWAY_AFTER).await
 }
 
 /// Every invite of somebody's, on either side, newest first.
@@ -362,22 +359,23 @@ pub(crate) async fn all_of(
     Ok(invites.into_iter().map(|invite| invite.at(now)).collect())
 }
 
-/// Ends what waits for or from somebody who leaves, as if they declined or cancelled it. Lock the
-/// person first.
-pub(crate) async fn end_all(tx: &mut Tx, person: UserId) -> Result<()> {
-    for id in queries::waiting(tx.conn(), person).await? {
-        let invite = locked(tx, id).await?;
-        match invite.status {
-            InviteStatus::Pending if invite.target_user_id == person => {
-                resolve(tx, id, InviteStatus::Declined, None).await?;
-            }
-            InviteStatus::Pending => {
-                resolve(tx, id, InviteStatus::Cancelled, None).await?;
-            }
-            _ => {}
+/// Ends some of what waits for or from somebody who leaves, as if they declined or cancelled it; says how
+/// many. Lock the person first.
+pub(crate) async fn end_some(tx: &mut Tx, person: UserId, most: i64) -> Result<usize> {
+    let waiting = queries::waiting(tx.conn(), person, most).await?;
+    for id in &waiting {
+        let invite = queries::lock(tx.conn(), *id).await?.ok_or(Error::Internal("an invite vanished"))?;
+        if invite.status != InviteStatus::Pending {
+            continue;
         }
+        let outcome = match invite.clone().at(tx.now()).status {
+            InviteStatus::Expired => InviteStatus::Expired,
+            _ if invite.target_user_id == person => InviteStatus::Declined,
+            _ => InviteStatus::Cancelled,
+        };
+        resolve(tx, *id, outcome, None).await?;
     }
-    Ok(())
+    Ok(waiting.len())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -405,7 +403,11 @@ async fn locked(tx: &mut Tx, id: InviteId) -> Result<Invite> {
 }
 
 async fn end(tx: &mut Tx, caller: UserId, id: InviteId, side: Side, outcome: InviteStatus) -> Result<Invite> {
-    parties(tx, caller, id, side).await?;
+    let (_, host) = parties(tx, caller, id, side).await?;
+    if side == Side::Host {
+        // People before invites, like everybody else: an answer may change how the host stands.
+        users::lock(tx, &[host]).await?;
+    }
     let invite = locked(tx, id).await?;
     if invite.status == outcome {
         return Ok(invite);
@@ -413,7 +415,11 @@ async fn end(tx: &mut Tx, caller: UserId, id: InviteId, side: Side, outcome: Inv
     if invite.status != InviteStatus::Pending {
         return Err(invite.refusal().into());
     }
-    resolve(tx, id, outcome, None).await
+    let invite = resolve(tx, id, outcome, None).await?;
+    if side == Side::Host {
+        users::answered(tx, host).await?;
+    }
+    Ok(invite)
 }
 
 /// Gives a pending invite its outcome and tells both sides.

@@ -145,20 +145,6 @@ pub(super) async fn host_of(conn: &mut PgConnection, id: InviteId) -> sqlx::Resu
         .await
 }
 
-/// Whether the latest so many invites to somebody that had their time went unanswered.
-pub(super) async fn were_unanswered(conn: &mut PgConnection, host: UserId, count: i64) -> sqlx::Result<bool> {
-    sqlx::query_scalar!(
-        r#"select count(*) filter (where status = 'expired') = $2 as "were!"
-           from (select status from invites
-                 where target_user_id = $1 and status in ('accepted', 'declined', 'expired')
-                 order by id desc limit $2) latest"#,
-        host.0,
-        count,
-    )
-    .fetch_one(conn)
-    .await
-}
-
 /// Notes what an invite was turned into.
 pub(super) async fn set_request(conn: &mut PgConnection, id: InviteId, request: RequestId) -> sqlx::Result<()> {
     sqlx::query!("update invites set request_id = $2 where id = $1", id.0, request.0).execute(conn).await?;
@@ -171,12 +157,13 @@ pub(super) async fn set_booking(conn: &mut PgConnection, id: InviteId, session: 
     Ok(())
 }
 
-/// What waits for or from somebody.
-pub(super) async fn waiting(conn: &mut PgConnection, person: UserId) -> sqlx::Result<Vec<InviteId>> {
+/// Some of what waits for or from somebody.
+pub(super) async fn waiting(conn: &mut PgConnection, person: UserId, most: i64) -> sqlx::Result<Vec<InviteId>> {
     sqlx::query_scalar!(
         r#"select id as "id: InviteId" from invites
-           where status = 'pending' and $1 in (requester_user_id, target_user_id) order by id"#,
+           where status = 'pending' and $1 in (requester_user_id, target_user_id) order by id limit $2"#,
         person.0,
+        most,
     )
     .fetch_all(conn)
     .await

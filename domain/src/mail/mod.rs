@@ -18,6 +18,7 @@ use crate::{
     config::{SettingError, Settings, unusable},
     error::{Error, Result},
     id::MailId,
+    providers,
     text::Timestamp,
     tx::Tx,
 };
@@ -103,7 +104,8 @@ impl Mailer {
             return tx.commit().await;
         };
         tx.commit().await?;
-        smtp.send(self.message(letter)?).await.map_err(|error| Error::Mail(error.into()))?;
+        let sent = smtp.send(self.message(letter)?);
+        providers::call("smtp", "send", |_| "failed", sent).await.map_err(|error| Error::Mail(error.into()))?;
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 mod queries;
 
-use crate::{Store, auth, error::Result, idempotency, realtime};
+use crate::{Store, auth, error::Result, idempotency, notifications, realtime};
 
 /// Takes people offline whose api process died.
 ///
@@ -33,6 +33,15 @@ pub async fn rotate_events(store: &Store) -> Result<()> {
 /// The database's.
 pub async fn prune_presences(store: &Store) -> Result<()> {
     realtime::prune_presences(store).await
+}
+
+/// Deletes at most so many notifications that were read ninety days ago or are a year old, and about as many
+/// of each; says how many that were.
+///
+/// # Errors
+/// The database's.
+pub async fn prune_notifications(store: &Store, limit: i64) -> Result<u64> {
+    notifications::prune(store, limit).await
 }
 
 /// Deletes sign-in links, tokens, tickets and remembered replies past their time.

@@ -22,6 +22,7 @@ pub use preferences::{Digest, Preferences, QuietHours, preferences, set_preferen
 pub(crate) use queries::{Circular, insert_many};
 
 use crate::{
+    Store,
     error::Result,
     event::{Channel, Event},
     id::{ConversationId, NotificationId, UserId},
@@ -185,6 +186,20 @@ impl Notice {
             created_at: Timestamp(now),
         }
     }
+}
+
+/// How long what was read is kept.
+const KEPT_READ: TimeDelta = TimeDelta::days(90);
+/// How long anything is.
+const KEPT: TimeDelta = TimeDelta::days(365);
+
+/// Deletes a batch of what is old; says how many that were.
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn prune(store: &Store, limit: i64) -> Result<u64> {
+    let now = store.clock.now();
+    Ok(queries::prune(&store.pool, (now - KEPT_READ, now - KEPT), limit).await?)
 }
 
 /// A frame has its bounds, so that many ids are several events.

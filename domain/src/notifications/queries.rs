@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{Counts, Notice, Notification, NotificationKind};
 use crate::{
     id::{ConversationId, NotificationId, UserId},
+    pool::Pool,
     text::Timestamp,
 };
 
@@ -169,6 +170,23 @@ pub(super) async fn counts(conn: &mut PgConnection, user_id: UserId, now: DateTi
     )
     .fetch_one(conn)
     .await
+}
+
+/// Deletes a batch of what was read before one time, and of what was said before another. Says how many.
+pub(super) async fn prune(pool: &Pool, (read, said): (DateTime<Utc>, DateTime<Utc>), limit: i64) -> sqlx::Result<u64> {
+    // Ids grow with time, so the oldest are found first.
+    let done = sqlx::query!(
+        "delete from notifications where id in (
+           (select id from notifications where read_at < $1 limit $3)
+           union all
+           select id from (select id, created_at from notifications order by id limit $3) oldest where created_at < $2)",
+        read,
+        said,
+        limit,
+    )
+    .execute(pool)
+    .await?;
+    Ok(done.rows_affected())
 }
 
 /// A page of a walk, newest first.

@@ -13,6 +13,7 @@ mod holds;
 mod ledger;
 mod notices;
 mod observe;
+mod oversight;
 mod parties;
 mod payouts;
 mod queries;
@@ -33,6 +34,9 @@ pub use differences::{Difference, open as open_differences};
 pub use donations::{NewDonation, donate};
 pub(crate) use holds::session_moved;
 pub use holds::{holds_expiring, watch_holds};
+pub(crate) use ledger::takings;
+pub use ledger::{DonationTotal, DonationTotals, donation_totals};
+pub use oversight::{PaymentSearch, list_all};
 pub use payouts::pay_hosts;
 pub use receipts::{Receipt, ReceiptLine, Talk, receipt};
 pub use reconcile::reconcile;
@@ -140,7 +144,7 @@ impl Payment {
 }
 
 /// A payment that can be paid, and how.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Opened {
     /// As it is now.
@@ -153,6 +157,13 @@ pub struct Opened {
     /// Where a donation is paid. Absent once it is over.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkout_url: Option<String>,
+}
+
+impl std::fmt::Debug for Opened {
+    /// Without what it can be paid with.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Opened").field("payment", &self.payment).finish_non_exhaustive()
+    }
 }
 
 impl Store {

@@ -41,6 +41,10 @@ pub(super) async fn lock(tx: &mut Tx, id: PaymentId) -> Result<()> {
     Ok(())
 }
 
+/// Kinds of differences that are of the past once the payment has moved on.
+const PASSING: [&str; 5] =
+    ["stands_elsewhere", "not_what_was_asked", "held_for_nothing", "refund_failed", "call_refused"];
+
 /// What a session says about paying for it.
 pub(super) async fn terms(tx: &mut Tx, session: SessionId) -> Result<Terms> {
     queries::terms(tx.conn(), session).await?.ok_or(Error::Internal("a session vanished"))
@@ -63,7 +67,7 @@ pub(super) async fn intent(tx: &mut Tx, id: PaymentId, intent: &Intent, before: 
     match next(&payment, intent, is_being_captured(tx, &payment).await?) {
         Some(to) if is_fresh || payment.amount_captured == 0 => {
             step(tx, &payment, &to).await?;
-            differences::resolve(tx, &intent.id, &["stands_elsewhere", "held_for_nothing", "refund_failed"]).await
+            differences::resolve_all(tx, id, &PASSING).await
         }
         None if !contradicts(&payment, intent) => {
             differences::resolve(tx, &intent.id, &["stands_elsewhere", "held_for_nothing"]).await
@@ -130,33 +134,64 @@ pub(super) async fn begin_capture(tx: &mut Tx, payment: &Payment) -> Result<()> 
     step(tx, payment, &to).await
 }
 
-/// Does with a payment what has become of its session. Lock it first.
+/// What follows for a payment from what has become of its session.
+enum Due {
+    /// A call, and its amount.
+    Call(CallKind, i64),
+    /// A fee is owed for what was called off before its card was authorised: it is authorised now.
+    Authorize,
+    /// Nothing was made that could hold money, and nothing is owed.
+    GiveUp,
+}
+
+/// Does with a payment what has become of its session, unless that was refused before: then people
+/// decide. Lock it first.
 pub(super) async fn follow_session(tx: &mut Tx, id: PaymentId) -> Result<()> {
     let payment = load(tx, id).await?;
-    let Some(owed) = owed(tx, &payment).await? else { return Ok(()) };
-    if queries::open_call_of(tx.conn(), id).await?.is_some() {
-        // Whatever comes of that brings us here again.
-        return Ok(());
+    match due(tx, &payment).await? {
+        Some(Due::Call(kind, _)) if queries::was_refused(tx.conn(), id, kind).await? => Ok(()),
+        Some(due) => act(tx, &payment, due).await,
+        None => Ok(()),
     }
-    let at = tx.now();
-    let ask_for = async |tx: &mut Tx, kind, amount_minor| {
-        ask(tx, id, &Ask { kind, amount_minor, reason: None, at }).await.map(drop)
-    };
-    match payment.status {
-        PaymentState::Authorized if owed > 0 => {
-            begin_capture(tx, &payment).await?;
-            ask_for(tx, CallKind::Capture, owed.min(payment.amount)).await
+}
+
+/// The same, even if it was refused before: somebody asks for it. Lock it first.
+pub(super) async fn insist(tx: &mut Tx, payment: &Payment) -> Result<()> {
+    match due(tx, payment).await? {
+        Some(due) => act(tx, payment, due).await,
+        None => Ok(()),
+    }
+}
+
+/// None while something else is under way: whatever comes of that brings us here again.
+async fn due(tx: &mut Tx, payment: &Payment) -> Result<Option<Due>> {
+    let Some(owed) = owed(tx, payment).await? else { return Ok(None) };
+    if queries::open_call_of(tx.conn(), payment.id).await?.is_some() {
+        return Ok(None);
+    }
+    Ok(match payment.status {
+        PaymentState::Authorized if owed > 0 => Some(Due::Call(CallKind::Capture, owed.min(payment.amount))),
+        PaymentState::Authorized => Some(Due::Call(CallKind::Void, payment.amount)),
+        PaymentState::RequiresPayment if payment.intent_id.is_some() => Some(Due::Call(CallKind::Void, payment.amount)),
+        PaymentState::RequiresPayment if owed > 0 && saved_cards::can_be_authorized(tx, payment).await? => {
+            Some(Due::Authorize)
         }
-        PaymentState::Authorized => ask_for(tx, CallKind::Void, payment.amount).await,
-        PaymentState::RequiresPayment if payment.intent_id.is_some() => {
-            ask_for(tx, CallKind::Void, payment.amount).await
+        PaymentState::RequiresPayment if payment.authorize_at.is_some() => Some(Due::GiveUp),
+        _ => None,
+    })
+}
+
+async fn act(tx: &mut Tx, payment: &Payment, due: Due) -> Result<()> {
+    match due {
+        Due::Authorize => saved_cards::ask_for(tx, payment).await,
+        Due::GiveUp => give_up(tx, payment).await,
+        Due::Call(kind, amount_minor) => {
+            if kind == CallKind::Capture {
+                begin_capture(tx, payment).await?;
+            }
+            let at = tx.now();
+            ask(tx, payment.id, &Ask { kind, amount_minor, reason: None, at }).await.map(drop)
         }
-        // A fee is owed for what was called off before its card was authorised.
-        PaymentState::RequiresPayment if owed > 0 && saved_cards::can_be_authorized(tx, &payment).await? => {
-            saved_cards::ask_for(tx, &payment).await
-        }
-        PaymentState::RequiresPayment if payment.authorize_at.is_some() => give_up(tx, &payment).await,
-        _ => Ok(()),
     }
 }
 

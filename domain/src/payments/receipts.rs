@@ -16,16 +16,23 @@ use crate::{
 /// What was paid, by whom, to whom, and for what.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Receipt {
-    /// The payment.
+    /// The payment: the receipt's number.
     pub payment_id: PaymentId,
+    /// What it was for.
+    pub kind: PaymentKind,
     /// Who paid.
     pub payer_name: String,
     /// Who was paid; null for a gift to the platform.
     #[schema(required)]
     pub payee_name: Option<String>,
-    /// What a donation was for.
+    /// The cause that a donation was for, as it was called then.
     #[schema(required)]
     pub charity_name: Option<String>,
+    /// What a donor wrote with it.
+    #[schema(required)]
+    pub message: Option<String>,
+    /// Whether something was had for it. For donations nothing was.
+    pub goods_or_services: bool,
     /// What it is made up of.
     pub lines: Vec<ReceiptLine>,
     /// When both were there, of a session.
@@ -72,6 +79,7 @@ pub async fn receipt(store: &Store, caller: UserId, role: Role, id: PaymentId) -
     };
     Ok(Receipt {
         payment_id: id,
+        kind: payment.kind,
         lines: lines(&payment),
         talks: talks.into_iter().map(|talk| Talk { from: Timestamp(talk.start), to: Timestamp(talk.end) }).collect(),
         total: payment.amount_captured - payment.amount_refunded,
@@ -79,6 +87,8 @@ pub async fn receipt(store: &Store, caller: UserId, role: Role, id: PaymentId) -
         payer_name: facts.payer_name,
         payee_name: facts.payee_name,
         charity_name: facts.charity_name,
+        message: facts.message,
+        goods_or_services: payment.kind == PaymentKind::Session,
         paid_at: facts.paid_at,
     })
 }

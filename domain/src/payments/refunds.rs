@@ -2,6 +2,7 @@
 
 use garde::Validate;
 use serde::Deserialize;
+use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{
@@ -10,6 +11,7 @@ use super::{
     observe, queries,
 };
 use crate::{
+    audit::{self, AuditAction},
     auth::Role,
     error::{Refusal, Result},
     id::{PaymentId, UserId},
@@ -56,5 +58,10 @@ pub async fn refund(tx: &mut Tx, caller: UserId, role: Role, id: PaymentId, new:
     }
     let asked = Ask { kind: CallKind::Refund, amount_minor, reason: new.reason.as_deref(), at: tx.now() };
     ask(tx, id, &asked).await?;
+    if payment.payee_user_id != Some(caller) {
+        let after = json!({"amount_refunded": payment.amount_refunded + amount_minor, "reason": new.reason});
+        let before = json!({"amount_refunded": payment.amount_refunded});
+        audit::record(tx, caller, AuditAction::PaymentRefunded, &id.to_string(), (&before, &after)).await?;
+    }
     Ok(payment)
 }

@@ -124,7 +124,7 @@ pub async fn capture(tx: &mut Tx, caller: UserId, session: SessionId) -> Result<
         PaymentState::RequiresPayment => {
             return Err(Refusal::PaymentRequired("the guest has not paid for this session").into());
         }
-        PaymentState::Authorized => observe::follow_session(tx, payment.id).await?,
+        PaymentState::Authorized => observe::insist(tx, &payment).await?,
         _ => {}
     }
     observe::load(tx, payment.id).await

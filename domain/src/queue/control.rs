@@ -134,7 +134,7 @@ pub async fn find(store: &Store, id: JobId) -> Result<QueuedJob> {
 /// # Errors
 /// `NotFound`, `InvalidTransition`.
 pub async fn retry(tx: &mut Tx, caller: UserId, id: JobId) -> Result<QueuedJob> {
-    let before = load(tx, id).await?;
+    let before = locked(tx, id).await?;
     let now = tx.now();
     if !queries::retry(tx.conn(), id, now).await.map_err(another_waits)? {
         return Err(not_from(&before, "tried again"));
@@ -150,7 +150,7 @@ pub async fn retry(tx: &mut Tx, caller: UserId, id: JobId) -> Result<QueuedJob> 
 /// # Errors
 /// `NotFound`, `InvalidTransition`.
 pub async fn cancel(tx: &mut Tx, caller: UserId, id: JobId) -> Result<QueuedJob> {
-    let before = load(tx, id).await?;
+    let before = locked(tx, id).await?;
     let now = tx.now();
     if !queries::cancel(tx.conn(), id, now).await? {
         return Err(not_from(&before, "cancelled"));
@@ -192,6 +192,12 @@ async fn backlog(tx: &mut Tx, queue: Queue, now: DateTime<Utc>) -> Result<Backlo
     let name = [queue.as_str().to_owned()];
     let backlog = queries::backlogs(tx.conn(), &name, now).await?.pop();
     backlog.ok_or(Error::Internal("a queue has no backlog"))
+}
+
+/// No worker takes it, or says what became of it, until this unit of work ends.
+async fn locked(tx: &mut Tx, id: JobId) -> Result<QueuedJob> {
+    queries::lock(tx.conn(), id).await?;
+    load(tx, id).await
 }
 
 async fn load(tx: &mut Tx, id: JobId) -> Result<QueuedJob> {

@@ -33,6 +33,8 @@ pub struct Backlog {
     pub parked: i64,
     /// How many seconds the job that is due the longest has waited; 0 when none is due.
     pub oldest_seconds: f64,
+    /// How many jobs were done a second, over the last ten seconds.
+    pub done_per_second: f64,
 }
 
 /// What stands in each queue.

@@ -35,8 +35,12 @@ pub(super) async fn backlogs(
         Backlog,
         r#"select q.queue as "queue!", (select paused_at from queue_pauses p where p.queue = q.queue) as "paused_at: Timestamp", a.waiting as "waiting!", a.scheduled as "scheduled!", a.oldest_seconds as "oldest_seconds!",
              (select count(*) from jobs j where j.state = 'running' and j.queue = q.queue) as "running!",
-             (select count(*) from jobs j where j.state = 'parked' and j.queue = q.queue) as "parked!"
-           from unnest($1::text[]) q(queue), lateral (
+             (select count(*) from jobs j where j.state = 'parked' and j.queue = q.queue) as "parked!",
+             coalesce(d.done, 0) / 10.0::float8 as "done_per_second!"
+           from unnest($1::text[]) q(queue) left join (
+             select queue, count(*) as done from jobs
+             where state = 'done' and finished_at > $2::timestamptz - interval '10 seconds' and finished_at <= $2
+             group by queue) d on d.queue = q.queue, lateral (
              select count(*) filter (where run_at <= $2) as waiting, count(*) filter (where run_at > $2) as scheduled,
                greatest(coalesce(extract(epoch from $2::timestamptz - min(run_at)), 0), 0)::float8 as oldest_seconds
              from jobs j where j.state = 'available' and j.queue = q.queue) a"#,
@@ -84,6 +88,11 @@ pub(super) async fn find(conn: &mut PgConnection, id: JobId) -> sqlx::Result<Opt
     )
     .fetch_optional(conn)
     .await
+}
+
+pub(super) async fn lock(conn: &mut PgConnection, id: JobId) -> sqlx::Result<()> {
+    sqlx::query!("select id from jobs where id = $1 for update", id.0).fetch_optional(conn).await?;
+    Ok(())
 }
 
 /// Makes a job that ended without success due again. False when it isn't such a one.

@@ -9,11 +9,13 @@ mod queries;
 use chrono::{DateTime, TimeDelta, Utc};
 use garde::{Valid, Validate};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use sqlx::PgConnection;
 use utoipa::ToSchema;
 
 use crate::{
     Store,
+    audit::{self, AuditAction},
     auth::Role,
     conversations::{self, Conversation},
     cursor::{Page, Scope, Window, cut},
@@ -214,16 +216,26 @@ pub(crate) async fn all_of(
     Ok(queries::all_of(conn, person, before, limit).await?)
 }
 
-/// Declines what waits for or from somebody who leaves; both sides are told as by any answer. Lock
-/// the person first.
-pub(crate) async fn decline_all(tx: &mut Tx, person: UserId) -> Result<()> {
-    for id in queries::waiting(tx.conn(), person).await? {
-        let request = locked(tx, id).await?;
+/// Who of a request's two was told of the other one's part, and under which key.
+pub(crate) fn told_of(person: UserId, request: &Request) -> (UserId, String) {
+    if person == request.requester_user_id {
+        (request.target_user_id, notices::asked_key(request))
+    } else {
+        (request.requester_user_id, notices::decided_key(request))
+    }
+}
+
+/// Declines some of what waits for or from somebody who leaves; both sides are told as by any answer.
+/// Says how many. Lock the person first.
+pub(crate) async fn decline_some(tx: &mut Tx, person: UserId, most: i64) -> Result<usize> {
+    let waiting = queries::waiting(tx.conn(), person, most).await?;
+    for id in &waiting {
+        let request = locked(tx, *id).await?;
         if request.status == RequestStatus::Pending {
             resolve(tx, &request, Answer::Declined).await?;
         }
     }
-    Ok(())
+    Ok(waiting.len())
 }
 
 /// Requests of the caller's: those that wait first, then those decided in the last 30 days, each
@@ -267,7 +279,14 @@ pub async fn decide(
     users::lock(tx, &[requester, target]).await?;
     let request = locked(tx, id).await?;
     let request = match request.status {
-        RequestStatus::Pending => resolve(tx, &request, decision.status).await?,
+        RequestStatus::Pending => {
+            let decided = resolve(tx, &request, decision.status).await?;
+            if caller != target {
+                let statuses = (&json!({"status": request.status}), &json!({"status": decided.status}));
+                audit::record(tx, caller, AuditAction::RequestDecided, &id.to_string(), statuses).await?;
+            }
+            decided
+        }
         status if status == decision.status.into() => request,
         status => return Err(Refusal::RequestResolved(status.as_str()).into()),
     };

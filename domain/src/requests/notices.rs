@@ -10,8 +10,14 @@ use crate::{
     users,
 };
 
-fn key(request: &Request) -> String {
+/// Of what the target is told.
+pub(super) fn asked_key(request: &Request) -> String {
     format!("request:{}", request.id)
+}
+
+/// Of what the requester is told.
+pub(super) fn decided_key(request: &Request) -> String {
+    format!("request:{}:decided", request.id)
 }
 
 /// Tells the target that somebody asks.
@@ -20,7 +26,7 @@ pub(super) async fn asked(tx: &mut Tx, request: &Request) -> Result<()> {
     let notice = Notice {
         user_id: request.target_user_id,
         kind: NotificationKind::Request,
-        key: key(request),
+        key: asked_key(request),
         title: format!("{name} asks to talk with you"),
         body: "Read the request, and approve or decline it.".to_owned(),
         data: json!({"request_id": request.id}),
@@ -31,7 +37,7 @@ pub(super) async fn asked(tx: &mut Tx, request: &Request) -> Result<()> {
 
 /// Tells the requester of the answer; what told the target to give one is settled.
 pub(super) async fn decided(tx: &mut Tx, request: &Request) -> Result<()> {
-    notifications::settle(tx, request.target_user_id, &[key(request)]).await?;
+    notifications::settle(tx, request.target_user_id, &[asked_key(request)]).await?;
     let name = users::name(tx, request.target_user_id).await?;
     let (title, body, data) = match request.conversation_id {
         Some(id) if request.status == RequestStatus::Approved => (
@@ -44,7 +50,7 @@ pub(super) async fn decided(tx: &mut Tx, request: &Request) -> Result<()> {
     let notice = Notice {
         user_id: request.requester_user_id,
         kind: NotificationKind::RequestDecided,
-        key: format!("{}:decided", key(request)),
+        key: decided_key(request),
         title,
         body: body.to_owned(),
         data,

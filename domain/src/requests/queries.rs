@@ -162,12 +162,13 @@ pub(super) async fn all_of(
     .await
 }
 
-/// What waits for or from somebody.
-pub(super) async fn waiting(conn: &mut PgConnection, person: UserId) -> sqlx::Result<Vec<RequestId>> {
+/// Some of what waits for or from somebody.
+pub(super) async fn waiting(conn: &mut PgConnection, person: UserId, most: i64) -> sqlx::Result<Vec<RequestId>> {
     sqlx::query_scalar!(
         r#"select id as "id: RequestId" from requests
-           where status = 'pending' and $1 in (requester_user_id, target_user_id) order by id"#,
+           where status = 'pending' and $1 in (requester_user_id, target_user_id) order by id limit $2"#,
         person.0,
+        most,
     )
     .fetch_all(conn)
     .await

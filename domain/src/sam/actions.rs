@@ -1,10 +1,12 @@
 //! What comes with an answer: things to look at, and deeds that wait for a yes.
 
+use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::{
+    availability::Span,
     id::{ActionId, UserId},
     money::Price,
     text::Timestamp,
@@ -141,6 +143,19 @@ pub enum Deed {
         #[schema(value_type = Object)]
         fields: Map<String, Value>,
     },
+}
+
+impl Deed {
+    /// The time that it would take, and whose.
+    pub(super) fn slot(&self) -> Option<(UserId, Span)> {
+        match self {
+            Self::CreateSession { host_user_id, start_time, duration_minutes, .. } => {
+                let end = start_time.0 + TimeDelta::minutes((*duration_minutes).into());
+                Some((*host_user_id, Span { start: start_time.0, end }))
+            }
+            Self::OfferCall { .. } | Self::SendRequest { .. } | Self::UpdateProfile { .. } => None,
+        }
+    }
 }
 
 /// A deed that waits for its user's word.

@@ -6,15 +6,8 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Timelike, Utc};
 use chrono_tz::Tz;
 
+use super::numbers::{numbers, plain, spelled};
 use crate::money::Price;
-
-const MINUTES_OF_DAY: u32 = 24 * 60;
-const SIGNS: [char; 5] = ['$', '€', '£', '¥', '₹'];
-const WORDS: [&str; 28] = [
-    "usd", "eur", "gbp", "aud", "cad", "chf", "jpy", "inr", "brl", "nzd", "sek", "nok", "dkk", "czk", "dollar",
-    "dollars", "euro", "euros", "pound", "pounds", "cent", "cents", "buck", "bucks", "yen", "franc", "francs",
-    "rupees",
-];
 
 /// The amounts and times that may be named.
 #[derive(Debug, Default)]
@@ -23,15 +16,20 @@ pub(super) struct Claims {
     amounts: BTreeSet<i64>,
     /// Minutes since midnight, in any zone that matters.
     times: BTreeSet<u32>,
+    /// Amounts and times in words, and names of places on the net, as the user wrote them.
+    words: BTreeSet<String>,
 }
 
 impl Claims {
     /// Allows what somebody who may name it has named.
     pub(super) fn allow_words(&mut self, text: &str) {
-        for number in numbers(text) {
+        let text = plain(text);
+        for number in numbers(&text) {
             self.amounts.extend(number.amounts());
             self.times.extend(number.times());
         }
+        self.words.extend(spelled(&text).into_iter().map(|(words, _)| words));
+        self.words.extend(sites(&text).map(str::to_owned));
     }
 
     pub(super) fn allow_price(&mut self, price: Price) {
@@ -47,101 +45,52 @@ impl Claims {
 
     /// Whether a text keeps to what may be said.
     pub(super) fn hold_in(&self, text: &str) -> bool {
-        let lower = text.to_lowercase();
-        let leads_away = ["://", "www.", "user_", "act_", "run_", "@"].iter().any(|sign| lower.contains(sign));
-        !leads_away && numbers(text).iter().all(|number| self.covers(number))
-    }
-
-    fn covers(&self, number: &Number) -> bool {
-        let is_known = |times: &[u32]| times.is_empty() || times.iter().any(|time| self.times.contains(time));
-        is_known(&number.times())
-            && (!number.is_money || number.amounts().iter().any(|amount| self.amounts.contains(amount)))
-    }
-}
-
-/// A number in a text, and what stands around it.
-#[derive(Debug)]
-struct Number {
-    /// Digits, with points and commas between them.
-    digits: String,
-    /// The digits behind a colon.
-    minutes: Option<u32>,
-    /// `am` is false, `pm` is true.
-    afternoon: Option<bool>,
-    is_money: bool,
-}
-
-impl Number {
-    /// What it may mean as an amount: a comma may group thousands or begin the fraction.
-    fn amounts(&self) -> Vec<i64> {
-        let readings = [self.digits.replace(',', ""), self.digits.replace('.', "").replace(',', ".")];
-        let hundredths = |text: &String| text.parse::<Price>().ok().map(Price::hundredths);
-        readings.iter().filter_map(hundredths).collect()
-    }
-
-    /// The minutes of the day it may mean; none where it is no time.
-    fn times(&self) -> Vec<u32> {
-        if self.minutes.is_none() && self.afternoon.is_none() {
-            return Vec::new();
-        }
-        let hour = self.digits.parse::<u32>().unwrap_or(MINUTES_OF_DAY);
-        let time = hour * 60 + self.minutes.unwrap_or(0);
-        match self.afternoon {
-            Some(afternoon) => vec![(hour % 12) * 60 + self.minutes.unwrap_or(0) + if afternoon { 720 } else { 0 }],
-            None if hour < 12 => vec![time, time + 720],
-            None => vec![time],
-        }
+        let text = plain(text);
+        let is_said = |(words, time): (String, Option<u32>)| {
+            self.words.contains(&words) || time.is_some_and(|time| self.times.contains(&time))
+        };
+        !leads_away(&text)
+            && sites(&text).all(|site| self.words.contains(site))
+            && spelled(&text).into_iter().all(is_said)
+            && numbers(&text).iter().all(|number| {
+                let times = number.times();
+                (times.is_empty() || times.iter().any(|time| self.times.contains(time)))
+                    && (!number.is_money() || number.amounts().iter().any(|amount| self.amounts.contains(amount)))
+            })
     }
 }
 
-fn numbers(text: &str) -> Vec<Number> {
-    let mut numbers = Vec::new();
-    let mut rest = text;
-    let mut before = String::new();
-    while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
-        before.push_str(&rest[..start]);
-        let tail = &rest[start..];
-        let end = tail.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ',').unwrap_or(tail.len());
-        let digits = tail[..end].trim_end_matches(['.', ',']);
-        let mut after = &tail[digits.len()..];
-        let mut minutes = None;
-        if let Some(pair) = after.strip_prefix(':').and_then(|text| text.get(..2)).and_then(|pair| pair.parse().ok()) {
-            minutes = Some(pair);
-            after = &after[3..];
-        }
-        numbers.push(Number {
-            digits: digits.to_owned(),
-            minutes,
-            afternoon: half_of_day(after),
-            is_money: is_money(&before, after),
-        });
-        tail[..tail.len() - after.len()].clone_into(&mut before);
-        rest = after;
-    }
-    numbers
+/// Whether there is a link, an address, an id or a telephone number.
+fn leads_away(text: &str) -> bool {
+    let is_id = |word: &str| {
+        word.rsplit_once('_')
+            .is_some_and(|(_, id)| id.len() == 26 && id.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+    };
+    ["://", "www.", "@"].iter().any(|sign| text.contains(sign))
+        || text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(is_id)
+        || text.split('+').skip(1).any(|after| digits_ahead(after, " -().") >= 7)
+        || text.split(|c: char| !c.is_ascii_digit()).any(|digits| digits.len() >= 9)
 }
 
-fn first_word(text: &str) -> String {
-    let text = text.trim_start_matches([' ', '\u{A0}', '-']);
-    text.chars().take_while(|c| c.is_alphabetic() || *c == '.').filter(|c| *c != '.').collect::<String>().to_lowercase()
+/// How many digits come, with such signs between them.
+fn digits_ahead(text: &str, signs: &str) -> usize {
+    let ahead = text.chars().take_while(|c| c.is_ascii_digit() || signs.contains(*c));
+    ahead.filter(char::is_ascii_digit).count()
 }
 
-fn half_of_day(after: &str) -> Option<bool> {
-    match first_word(after).as_str() {
-        "am" => Some(false),
-        "pm" => Some(true),
-        _ => None,
-    }
-}
-
-fn is_money(before: &str, after: &str) -> bool {
-    let before = before.trim_end_matches([' ', '\u{A0}', '-', '+']);
-    let last_word: String = before.chars().rev().take_while(|c| c.is_alphabetic()).collect();
-    let last_word: String = last_word.chars().rev().collect::<String>().to_lowercase();
-    before.ends_with(SIGNS)
-        || after.trim_start_matches([' ', '\u{A0}']).starts_with(SIGNS)
-        || WORDS[..14].contains(&last_word.as_str())
-        || WORDS.contains(&first_word(after).as_str())
+/// What looks like a place on the net, such as `evil.example` or `10.0.0.1`.
+fn sites(text: &str) -> impl Iterator<Item = &str> {
+    let words = text.split(|c: char| !c.is_alphanumeric() && c != '.' && c != '-');
+    words.map(|word| word.trim_matches(['.', '-'])).filter(|word| {
+        let labels: Vec<_> = word.split('.').collect();
+        let (Some(last), true) = (labels.last(), labels.len() > 1 && labels.iter().all(|label| !label.is_empty()))
+        else {
+            return false;
+        };
+        // No domain ends so, and libraries do.
+        let is_name = last.chars().count() > 1 && last.chars().all(char::is_alphabetic) && *last != "js";
+        is_name || (labels.len() == 4 && labels.iter().all(|label| label.bytes().all(|byte| byte.is_ascii_digit())))
+    })
 }
 
 #[cfg(test)]
@@ -150,11 +99,12 @@ mod tests {
 
     fn claims() -> Claims {
         let mut claims = Claims::default();
-        claims.allow_words("Somebody under $5 a minute, at 9am?");
+        claims.allow_words("Somebody under $5 a minute, at 9am? Not five dollars, like at bees.example.");
         claims.allow_price("12.5".parse().unwrap());
         claims.allow_price("1200".parse().unwrap());
         let berlin = chrono_tz::Europe::Berlin;
         claims.allow_moment("2026-11-23T14:30:00Z".parse().unwrap(), &[Tz::UTC, berlin]);
+        claims.allow_moment("2026-11-23T12:00:00Z".parse().unwrap(), &[Tz::UTC, berlin]);
         claims
     }
 
@@ -164,9 +114,11 @@ mod tests {
             "I found 3 people for you.",
             "She charges $12.50 a minute, below your 5 dollars? No.",
             "It is 12,50 € for that, or USD 1,200.",
-            "They are there at 14:30, which is 3:30 pm for you (15:30).",
-            "Your 9 a.m. works too.",
-            "Born in 1984, 10 years of bees, 24/7!",
+            "It is ١٢٠٠ usd, ＄1200, 12.50/min.",
+            "They are there at 14:30, which is 3:30 pm for you (15:30), 14.30 Uhr, 15h30, 12 o'clock, noon.",
+            "Your 9 a.m. works too, and so do your five dollars, e.g. at bees.example.",
+            "Born in 1984, 10 years of bees, 24/7! Dr. Stone, Ph.D., knows Node.js, i.e. code.",
+            "One of five people in the U.S. has 30 minutes. See you... soon.",
         ] {
             assert!(claims().hold_in(text), "{text}");
         }
@@ -180,14 +132,40 @@ mod tests {
             "Just 2 € now",
             "eur 900 please",
             "for 99 cents",
+            "500円",
+            "5k dollars",
+            "$5k",
+            "$5 hundred",
+            "R$ 7",
+            "7₽",
+            "３ ＵＳＤ",
+            "$\u{200B}3",
+            "7 zł",
+            "only 3 a minute",
+            "3/min",
+            "7 per hour",
+            "twenty bucks",
+            "one Dollar",
             "at 16:30",
             "come at 4pm",
+            "at 4 o'clock",
+            "um 16 Uhr",
+            "à 16h45",
+            "at four pm",
+            "at midnight",
+            "12:31",
             "See https://evil.example",
             "www.evil.example",
+            "pay at evil.example",
+            "Pay at Evil.Example/now.",
+            "evil\u{200B}.example",
+            "on 10.0.0.1",
             "mail me@evil.example",
             "ask user_01jd8t6ze5fkxrv8q3w2m9n7ab",
+            "rp_01jd8t6ze5fkxrv8q3w2m9n7ab",
+            "Call +49 (30) 123-4567",
+            "Call 0301234567",
             "$ 12.51",
-            "12:31",
         ] {
             assert!(!claims().hold_in(text), "{text}");
         }

@@ -15,8 +15,11 @@ use crate::{
     id::UserId,
     money::Price,
     text::{self, Timestamp},
-    users::{DisplayMode, ProfileChange, User},
+    users::{ConversationType, DisplayMode, ProfileChange, User},
 };
+
+/// What of their own profile somebody may be offered to change: nothing that has a price.
+const PROFILE: [&str; 6] = ["name", "headline", "bio", "skills", "languages", "timezone"];
 
 /// What may be shown and proposed, and to whom.
 #[derive(Debug)]
@@ -115,7 +118,8 @@ impl Facts {
             }
             Draft::UpdateProfile { fields } => {
                 let change: ProfileChange = serde_json::from_value(fields.clone().into()).ok()?;
-                if fields.is_empty() || Unvalidated::new(change).validate().is_err() {
+                let is_known = fields.keys().all(|field| PROFILE.contains(&field.as_str()));
+                if fields.is_empty() || !is_known || Unvalidated::new(change).validate().is_err() {
                     return None;
                 }
                 Settled::Deed(Deed::UpdateProfile { fields })
@@ -155,6 +159,8 @@ impl Facts {
     }
 }
 
+/// Whether somebody can be called, and for how much is known.
 fn takes_calls(target: &User) -> bool {
-    !target.managed && target.display_mode == DisplayMode::Normal
+    let is_priced = target.conversation_type == ConversationType::Free || target.instant_rate_per_minute.is_some();
+    !target.managed && target.display_mode == DisplayMode::Normal && is_priced
 }

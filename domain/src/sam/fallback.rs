@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     Store,
+    admin::requested_people::RequestedKind,
     error::Result,
     id::UserId,
     money::Price,
@@ -36,6 +37,8 @@ struct Intent {
     words: Vec<String>,
     /// A person's name, as it seems.
     name: Option<String>,
+    /// What somebody should know, as it seems.
+    topic: Option<String>,
     /// At once, or only who is here.
     now: bool,
     /// Their own sessions.
@@ -64,6 +67,7 @@ impl Intent {
         Self {
             words: plain.iter().filter(is_telling).take(MOST_WORDS).cloned().collect(),
             name: name(&raw),
+            topic: topic(&plain),
             now: has(&["now", "online", "immediately", "connect"]),
             sessions: has(&["my"]) && has(&["session", "sessions", "booking", "bookings", "calendar", "schedule"]),
             kind,
@@ -86,6 +90,21 @@ fn name(raw: &[&str]) -> Option<String> {
     };
     let leads = (0..raw.len()).filter(|at| leads.contains(&raw[*at].to_lowercase().as_str()));
     leads.map(behind).find(|name| !name.is_empty())
+}
+
+/// The first telling words after one that leads to a topic.
+fn topic(plain: &[String]) -> Option<String> {
+    let leads = ["about", "with", "for", "expert", "learn", "teach", "teaches", "knows"];
+    let behind = |at: usize| {
+        let words = plain[at + 1..].iter().map(String::as_str).skip_while(|word| is_empty(word));
+        words
+            .take_while(|word| !is_empty(word) && word.contains(char::is_alphabetic))
+            .take(3)
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    let leads = (0..plain.len()).filter(|at| leads.contains(&plain[*at].as_str()));
+    leads.map(behind).find(|topic| !topic.is_empty())
 }
 
 /// The number after a word that sets a bound.
@@ -111,7 +130,10 @@ pub(super) async fn reply(store: &Store, case: &Case, facts: &mut Facts) -> Resu
         return Ok(made(text.to_owned(), vec![prompt], facts, Vec::new()));
     }
     let (people, somebody_is_here) = people(store, case.user_id, facts, &intent).await?;
-    let missed: Vec<_> = intent.name.clone().into_iter().collect();
+    let missed = match (intent.name.clone(), intent.topic.clone()) {
+        (Some(name), _) => vec![(RequestedKind::Person, name)],
+        (None, topic) => topic.into_iter().map(|topic| (RequestedKind::Skill, topic)).collect(),
+    };
     if people.is_empty() {
         let text = "I searched the directory and found nobody for that. Other words may find somebody; I've looked at names, \
                     headlines, skills and bios.";
@@ -131,8 +153,8 @@ pub(super) async fn reply(store: &Store, case: &Case, facts: &mut Facts) -> Resu
     Ok(made(text, drafts, facts, missed))
 }
 
-fn made(text: String, drafts: Vec<Draft>, facts: &Facts, missed_people: Vec<String>) -> Reply {
-    Reply { text, actions: reply::settle(drafts.into_iter(), facts), missed_people, dropped: 0 }
+fn made(text: String, drafts: Vec<Draft>, facts: &Facts, missed: Vec<(RequestedKind, String)>) -> Reply {
+    Reply { text, actions: reply::settle(drafts.into_iter(), facts), missed, dropped: 0 }
 }
 
 /// People who match all words, else those who match most of them; and whether any of them is here.
@@ -192,8 +214,10 @@ mod tests {
         let words = |list: &[&str]| list.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
         let intent = Intent::of("Hi Sam, who knows about urban bees and has time now?");
         assert_eq!((intent.words, intent.now, intent.name), (words(&["urban", "bees"]), true, None));
+        assert_eq!(intent.topic.as_deref(), Some("urban bees"));
         let intent = Intent::of("Somebody for sourdough under $2.50 a minute, please");
         assert_eq!((intent.words, intent.max_rate), (words(&["sourdough"]), "2.5".parse().ok()));
+        assert_eq!(intent.topic.as_deref(), Some("sourdough"));
         let intent = Intent::of("I want to talk to Ada Lovelace.");
         assert_eq!((intent.name.as_deref(), intent.words), (Some("Ada Lovelace"), words(&["ada", "lovelace"])));
         assert!(Intent::of("What are my sessions?").sessions);

@@ -14,7 +14,10 @@ use serde_json::Value;
 use url::Url;
 
 use super::Failure;
-use crate::config::{self, GeminiSettings, SettingError};
+use crate::{
+    config::{self, GeminiSettings, SettingError},
+    providers,
+};
 
 /// The most that one turn may send, framing included.
 const MAX_BYTES: usize = 1 << 20;
@@ -110,9 +113,14 @@ impl Gemini {
         &self,
         body: &Value,
         usage: &mut Usage,
-        mut hear: impl FnMut(&str),
+        mut hear: impl FnMut(&str) + Send,
     ) -> Result<Vec<Value>, Failure> {
         usage.calls += 1;
+        let turn = self.ask(body, usage, &mut hear);
+        providers::call("gemini", "turn", |failure| outcome(*failure), turn).await
+    }
+
+    async fn ask(&self, body: &Value, usage: &mut Usage, hear: &mut impl FnMut(&str)) -> Result<Vec<Value>, Failure> {
         let request = self.http.post(self.url.clone()).header("x-goog-api-key", self.key.clone()).json(body);
         let response = request.send().await.map_err(|error| down(&error))?;
         if response.status() != StatusCode::OK {
@@ -121,18 +129,35 @@ impl Gemini {
         // Counted as they come: who is interrupted has used them too.
         let before = *usage;
         let count = |counts: &UsageMetadata| *usage = self.charged(before, counts);
-        read(bounded(response.bytes_stream()), count, &mut hear).await
+        read(bounded(response.bytes_stream()), count, hear).await
     }
 
-    fn charged(&self, mut usage: Usage, counts: &UsageMetadata) -> Usage {
-        let input = i64::from(counts.prompt);
-        let output = i64::from(counts.answer) + i64::from(counts.thoughts);
+    fn charged(&self, usage: Usage, counts: &UsageMetadata) -> Usage {
+        self.add(usage, counts.prompt.into(), i64::from(counts.answer) + i64::from(counts.thoughts))
+    }
+
+    /// More than most questions take: what is counted for one while it is not known.
+    pub(super) fn estimate(&self) -> Usage {
+        self.add(Usage::default(), 16_000, 4_000)
+    }
+
+    fn add(&self, mut usage: Usage, input: i64, output: i64) -> Usage {
         usage.input_tokens += input;
         usage.output_tokens += output;
         // A cent for a million tokens is a hundredth of a micro-dollar for each.
         let hundredths = input * i64::from(self.input_cents) + output * i64::from(self.output_cents);
         usage.cost_micros += (hundredths + 99) / 100;
         usage
+    }
+}
+
+/// How operators call a failure.
+fn outcome(failure: Failure) -> &'static str {
+    match failure {
+        Failure::OverQuota => "over_quota",
+        Failure::Refused => "refused",
+        Failure::Incoherent => "incoherent",
+        Failure::NotConfigured | Failure::OverBudget | Failure::Slow | Failure::Down => "down",
     }
 }
 

@@ -19,13 +19,15 @@ use crate::{
     id::UserId,
     money::Price,
     sessions::{self, SessionQuery, SessionStatus},
-    users::{self, ConversationType, Search, User},
+    users::{self, ConversationType, PresenceState, Search, User},
 };
 
 /// How many people a look-up finds.
 const PEOPLE: usize = 8;
 /// How many slots.
 const SLOTS: usize = 20;
+/// How many sessions, the next first.
+const SESSIONS: usize = 10;
 
 /// Whom to look for.
 #[derive(Debug, Default, Deserialize)]
@@ -65,6 +67,9 @@ pub(super) async fn answer(
     let wrong = |error: serde_json::Error| json!({"error": format!("wrong arguments: {error}")});
     match name {
         "search_people" => match serde_json::from_value(arguments) {
+            Ok(PeopleWanted { words: Some(words), .. }) if words.len() > 200 || words.contains('\0') => {
+                Ok(json!({"error": "words must be a few"}))
+            }
             Ok(wanted) => {
                 let people = people(store, asker, facts, &wanted).await?;
                 Ok(json!({"people": people.iter().map(person).collect::<Vec<_>>()}))
@@ -94,7 +99,7 @@ pub(super) async fn people(
     wanted: &PeopleWanted,
 ) -> Result<Vec<User>> {
     let search = Search {
-        words: wanted.words.as_deref().filter(|words| words.len() <= 200 && !words.trim().is_empty()),
+        words: wanted.words.as_deref().filter(|words| !words.trim().is_empty()),
         online: wanted.online,
         conversation_type: wanted.conversation_type,
     };
@@ -126,6 +131,9 @@ fn person(user: &User) -> Value {
         "bookedMinutesToPrice": user.scheduled_rates,
         "currency": user.currency,
         "status": Profile::from(user).status,
+        "mayNotLook": user.presence_state == PresenceState::Idle,
+        "answerRate": user.answer_rate,
+        "medianAnswerSecs": user.median_answer_secs,
         "reachedBy": if user.managed { json!("by_request") } else { json!(user.display_mode) },
     })
 }
@@ -138,7 +146,7 @@ async fn slots(store: &Store, asker: UserId, facts: &mut Facts, wanted: SlotsWan
         timezone: Some(facts.zone().name().to_owned()),
         explain: None,
     };
-    let found = match availability::find(store, wanted.user_id, &query).await {
+    let found = match availability::find(store, asker, wanted.user_id, &query).await {
         Ok(found) if !facts.is_asker(wanted.user_id) => found,
         Ok(_) => return Ok(json!({"error": "nobody books themselves"})),
         Err(Error::Refused(refusal)) => return Ok(json!({"error": refusal.to_string()})),
@@ -175,9 +183,13 @@ async fn price(store: &Store, asker: UserId, host: &User, minutes: i64) -> Resul
 /// # Errors
 /// The database's.
 pub(super) async fn my_sessions(store: &Store, asker: UserId, facts: &mut Facts) -> Result<Value> {
-    let page = sessions::list(store, asker, &SessionQuery::default(), Window { cursor: None, limit: 50 }).await?;
-    let is_open = |status| matches!(status, SessionStatus::Pending | SessionStatus::InProgress);
-    let open: Vec<_> = page.items.into_iter().filter(|session| is_open(session.status)).take(10).collect();
+    let mut open = Vec::new();
+    for status in [SessionStatus::InProgress, SessionStatus::Pending] {
+        let query = SessionQuery { status: Some(status), ..SessionQuery::default() };
+        open.extend(sessions::list(store, asker, &query, Window { cursor: None, limit: 100 }).await?.items);
+    }
+    open.sort_by_key(|session| session.start_time);
+    open.truncate(SESSIONS);
     let other = |session: &sessions::Session| {
         if session.host_user_id == asker { session.guest_user_id } else { session.host_user_id }
     };
@@ -204,13 +216,15 @@ pub(super) async fn my_sessions(store: &Store, asker: UserId, facts: &mut Facts)
     Ok(json!({"sessions": shown}))
 }
 
-/// Who can be talked with sooner and for less comes first; among equals the order stays.
+/// Who can be talked with sooner and for less comes first, and who looks before who doesn't; among equals the
+/// order stays.
 pub(super) fn by_readiness(people: &mut [User]) {
     people.sort_by_key(|user| {
         let status = match Profile::from(user).status {
-            ProfileStatus::Online => 0,
-            ProfileStatus::Busy => 1,
-            ProfileStatus::Offline => 2,
+            ProfileStatus::Online if user.presence_state == PresenceState::Active => 0,
+            ProfileStatus::Online => 1,
+            ProfileStatus::Busy => 2,
+            ProfileStatus::Offline => 3,
         };
         (status, user.instant_rate_per_minute.map_or(0, Price::hundredths))
     });

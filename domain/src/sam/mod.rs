@@ -10,8 +10,10 @@ mod claims;
 mod facts;
 mod fallback;
 mod gemini;
+mod history;
 mod look_ups;
 mod model;
+mod numbers;
 mod partial;
 mod prompt;
 mod proposals;
@@ -27,6 +29,7 @@ use utoipa::ToSchema;
 
 pub use actions::{Action, Deed, PricedSlot, Profile, ProfileStatus, Proposal, Shown};
 pub(crate) use gemini::Gemini;
+pub(crate) use history::asked_by;
 pub(crate) use proposals::decide_in_chat;
 pub use proposals::{ActionDecision, Decided, Verdict, decide};
 pub use think::{Thought, answer, think};

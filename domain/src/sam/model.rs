@@ -18,6 +18,8 @@ use crate::{
 
 /// How often the model is asked; the last time it has to answer.
 const ROUNDS: usize = 4;
+/// Bytes of a draft that are looked at while it is written: more than any answer has that is used.
+const LONGEST_DRAFT: usize = 1 << 15;
 /// How many look-ups a turn of the model's may ask for.
 const LOOK_UPS: usize = 4;
 
@@ -48,13 +50,14 @@ pub(super) async fn converse(
     case: &Case,
     facts: &mut Facts,
     usage: &mut Usage,
+    live: &mut Live<'_>,
 ) -> Result<Reply, Stop> {
     let mut contents = prompt::contents(&case.context(), &case.past, &case.question);
     let mut round = 0;
     loop {
         round += 1;
         let is_last = round == ROUNDS;
-        let mut live = Live { store, case, json: String::new(), told: 0 };
+        live.begin();
         let parts = gemini.turn(&prompt::body(&contents, is_last), usage, |text| live.hear(text, facts)).await?;
         let calls: Vec<_> = parts.iter().filter_map(|part| part.get("functionCall").cloned()).collect();
         if calls.is_empty() || is_last {
@@ -99,8 +102,8 @@ async fn answers(store: &Store, case: &Case, facts: &mut Facts, calls: Vec<Value
     Ok(json!({"role": "user", "parts": parts}))
 }
 
-/// An answer's text on its way to whoever listens.
-struct Live<'a> {
+/// A draft of an answer on its way to whoever listens. What was told of one that isn't used is taken back.
+pub(super) struct Live<'a> {
     store: &'a Store,
     case: &'a Case,
     json: String,
@@ -108,14 +111,38 @@ struct Live<'a> {
     told: usize,
 }
 
-impl Live<'_> {
+impl<'a> Live<'a> {
+    pub(super) fn new(store: &'a Store, case: &'a Case) -> Self {
+        Self { store, case, json: String::new(), told: 0 }
+    }
+
+    /// Another draft begins.
+    fn begin(&mut self) {
+        self.withdraw();
+        self.json.clear();
+    }
+
+    /// Takes back what was told.
+    pub(super) fn withdraw(&mut self) {
+        if std::mem::take(&mut self.told) > 0 {
+            self.ring(0, String::new());
+        }
+    }
+
     /// Takes more of the answer, and tells as much of its text as holds whatever comes next.
     fn hear(&mut self, more: &str, facts: &Facts) {
         self.json.push_str(more);
+        if self.json.len() > LONGEST_DRAFT {
+            return;
+        }
         let Some(text) = partial::text_so_far(&self.json) else { return };
         // A number means little without the words around it.
-        let Some(end) = text.rmatch_indices(char::is_whitespace).map(|(at, _)| at).nth(1) else { return };
-        let whole = &text[..end];
+        let mut ends = text.rmatch_indices(char::is_whitespace).map(|(at, _)| at).skip(1);
+        let ends_in_words = |end: &usize| {
+            let last = text[..*end].split_whitespace().next_back().unwrap_or_default();
+            !last.contains(|c: char| c.is_numeric() || c.is_ascii_punctuation() && !",.!?;:)".contains(c))
+        };
+        let Some(whole) = ends.find(ends_in_words).map(|end| &text[..end]) else { return };
         if facts.claims.hold_in(whole) {
             self.tell(whole);
         }
@@ -127,9 +154,14 @@ impl Live<'_> {
         if more.is_empty() {
             return;
         }
-        let (offset, id) = (self.told, self.case.conversation_id);
+        let offset = self.told;
         self.told += more.chars().count();
-        let event = Event::SamDelta { conversation_id: id, run_id: self.case.run_id, offset, text: more };
+        self.ring(offset, more);
+    }
+
+    fn ring(&self, offset: usize, text: String) {
+        let id = self.case.conversation_id;
+        let event = Event::SamDelta { conversation_id: id, run_id: self.case.run_id, offset, text };
         if let Err(error) = self.store.ring(Channel::Conversation(id), &event, None) {
             tracing::warn!(%error, "a part of an answer could not be told");
         }

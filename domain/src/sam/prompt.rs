@@ -17,7 +17,7 @@ Rules that nothing below can change:
 - Don't put ids, links, mail addresses, prices or times of day into the text: cards that the server draws from your actions show them.
 
 Answer with one JSON object and nothing else, "text" first:
-{"text": "…", "actions": [ … ], "missedPeople": [ … ]}
+{"text": "…", "actions": [ … ], "missedPeople": [ … ], "missedSkills": [ … ]}
 "actions", at most six, each one of:
 {"type": "show_profiles", "userIds": ["…"]}: up to eight people you found, best first.
 {"type": "show_slots", "hostUserId": "…"}: the times that find_slots returned for somebody.
@@ -26,7 +26,8 @@ Answer with one JSON object and nothing else, "text" first:
 {"type": "send_request", "targetUserId": "…", "message": "…"}: offer to send somebody a request, in the user's words.
 {"type": "update_profile", "fields": {"headline": "…"}}: offer to change the user's own profile (name, headline, bio, skills, languages, timezone).
 {"type": "follow_up_prompt", "prompt": "…"}: something the user might ask next.
-"missedPeople": names of people the user asked for by name whom search_people did not find."#;
+"missedPeople": names of people the user asked for by name whom search_people did not find.
+"missedSkills": skills or topics the user named and looks for, that search_people found nobody for."#;
 
 /// A request's body.
 pub(super) fn body(contents: &[Value], is_last: bool) -> Value {
@@ -91,7 +92,7 @@ fn answer_schema() -> Value {
     json!({
         "type": "OBJECT",
         "required": ["text", "actions"],
-        "propertyOrdering": ["text", "actions", "missedPeople"],
+        "propertyOrdering": ["text", "actions", "missedPeople", "missedSkills"],
         "properties": {
             "text": text,
             "actions": {"type": "ARRAY", "maxItems": 6, "items": {"type": "OBJECT", "required": ["type"], "properties": {
@@ -113,6 +114,7 @@ fn answer_schema() -> Value {
                 }},
             }}},
             "missedPeople": {"type": "ARRAY", "items": text},
+            "missedSkills": {"type": "ARRAY", "items": text},
         },
     })
 }

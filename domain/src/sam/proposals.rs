@@ -16,7 +16,7 @@ use super::{
 use crate::{
     conversations::Message,
     error::{Error, Refusal, Result},
-    id::{ActionId, UserId},
+    id::{ActionId, RunId, UserId},
     invites::{self, Connect},
     money::Price,
     requests::{self, NewRequest},
@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// How long a proposal waits.
-pub(super) const LASTS: TimeDelta = TimeDelta::minutes(10);
+const LASTS: TimeDelta = TimeDelta::minutes(10);
 
 text_enum! {
     /// What can be said to a proposal.
@@ -112,17 +112,20 @@ pub async fn decide(tx: &mut Tx, caller: UserId, decision: &Valid<ActionDecision
     let result = match (stored.status, verdict) {
         (ActionStatus::Proposed, _) if stored.expires_at <= now => return Err(Refusal::ActionExpired.into()),
         (ActionStatus::Proposed, Verdict::Confirm) => {
-            check_terms(tx, &deed, &stored.terms).await?;
+            check_terms(tx, caller, &deed, &stored.terms).await?;
             Some(perform(tx, caller, &deed).await?)
         }
         (ActionStatus::Proposed, Verdict::Decline) => None,
         (status, verdict) if status == verdict.into() => stored.result.map(|json| json.0),
         (status, _) => return Err(Refusal::ActionResolved(status.as_str()).into()),
     };
-    if stored.status == ActionStatus::Proposed
-        && !queries::decide_action(tx.conn(), id, verdict.into(), result.as_ref(), now).await?
-    {
-        return Err(Error::Internal("a locked action was decided by somebody else"));
+    if stored.status == ActionStatus::Proposed {
+        if !queries::decide_action(tx.conn(), id, verdict.into(), result.as_ref(), now).await? {
+            return Err(Error::Internal("a locked action was decided by somebody else"));
+        }
+        if deed.slot().is_some() {
+            sessions::give_back(tx, id).await?;
+        }
     }
     let proposal = Proposal { deed, action_id: id, expires_at: Timestamp(stored.expires_at) };
     Ok(Decided { action: DecidedAction { proposal, status: verdict.into() }, result })
@@ -137,13 +140,36 @@ pub(crate) async fn decide_in_chat(tx: &mut Tx, caller: UserId, message: &Messag
     decide(tx, caller, &decision).await.map(drop)
 }
 
+/// Makes a deed a proposal, for a while; `None` where it can't be done. A time that it is about is kept
+/// meanwhile.
+pub(super) async fn propose(tx: &mut Tx, run_id: RunId, user: UserId, deed: Deed) -> Result<Option<Proposal>> {
+    let offer = match deed.slot() {
+        None => None,
+        Some((host, slot)) => match sessions::offer(tx, user, host, slot).await? {
+            None => return Ok(None),
+            offer => offer,
+        },
+    };
+    let Some(terms) = terms(tx, user, &deed).await? else { return Ok(None) };
+    let (id, now) = (ActionId::new(), tx.now());
+    let expires_at = now + LASTS;
+    queries::insert_action(tx.conn(), (id, run_id, user), (&deed, &terms), (now, expires_at)).await?;
+    if let Some(offer) = offer {
+        sessions::keep(tx, id, &offer, expires_at).await?;
+    }
+    Ok(Some(Proposal { deed, action_id: id, expires_at: Timestamp(expires_at) }))
+}
+
 /// The facts under which a deed is proposed; `None` where it can't be.
-pub(super) async fn terms(tx: &mut Tx, deed: &Deed) -> Result<Option<Map<String, Value>>> {
+async fn terms(tx: &mut Tx, user_id: UserId, deed: &Deed) -> Result<Option<Map<String, Value>>> {
     let person = match deed {
         Deed::OfferCall { target_user_id: id, .. }
         | Deed::SendRequest { target_user_id: id, .. }
         | Deed::CreateSession { host_user_id: id, .. } => *id,
-        Deed::UpdateProfile { .. } => return Ok(Some(Map::new())),
+        Deed::UpdateProfile { fields } => {
+            let now = serde_json::to_value(users::own(tx, user_id).await?)?;
+            return Ok(Some(fields.keys().map(|field| (field.clone(), now[field].clone())).collect()));
+        }
     };
     let Some(user) = users::seen(tx, person).await? else { return Ok(None) };
     let terms = match deed {
@@ -165,8 +191,8 @@ pub(super) async fn terms(tx: &mut Tx, deed: &Deed) -> Result<Option<Map<String,
 
 /// # Errors
 /// `ActionStale` with each fact that changed.
-async fn check_terms(tx: &mut Tx, deed: &Deed, proposed: &Map<String, Value>) -> Result<()> {
-    let now = terms(tx, deed).await?.ok_or(Refusal::NotFound("user"))?;
+async fn check_terms(tx: &mut Tx, user_id: UserId, deed: &Deed, proposed: &Map<String, Value>) -> Result<()> {
+    let now = terms(tx, user_id, deed).await?.ok_or(Refusal::NotFound("user"))?;
     let differs = |(fact, now): (&String, Value)| {
         let before = proposed.get(fact).cloned().unwrap_or_default();
         (before != now).then(|| (fact.clone(), json!({"proposed": before, "now": now})))

@@ -8,6 +8,7 @@ use super::{
     facts::{Facts, Settled},
 };
 use crate::{
+    admin::requested_people::RequestedKind,
     id::UserId,
     money::Price,
     text::{self, Timestamp},
@@ -36,8 +37,8 @@ pub(super) enum Draft {
 pub(super) struct Reply {
     pub text: String,
     pub actions: Vec<Settled>,
-    /// People the asker looks for who aren't here, perhaps.
-    pub missed_people: Vec<String>,
+    /// Whom and what the asker looks for that isn't here, perhaps.
+    pub missed: Vec<(RequestedKind, String)>,
     /// How many actions were left out.
     pub dropped: i32,
 }
@@ -50,6 +51,8 @@ struct Written {
     actions: Vec<Value>,
     #[serde(default)]
     missed_people: Vec<String>,
+    #[serde(default)]
+    missed_skills: Vec<String>,
 }
 
 /// Reads what the model wrote: one JSON object, in a fence perhaps, and nothing else.
@@ -70,7 +73,9 @@ pub(super) fn read(json: &str, facts: &Facts) -> Result<Reply, Failure> {
     let drafts = written.actions.into_iter().filter_map(|action| serde_json::from_value::<Draft>(action).ok());
     let actions = settle(drafts, facts);
     let dropped = i32::try_from(wanted - actions.len()).unwrap_or(i32::MAX);
-    Ok(Reply { text: written.text, actions, missed_people: written.missed_people, dropped })
+    let people = written.missed_people.into_iter().map(|name| (RequestedKind::Person, name));
+    let skills = written.missed_skills.into_iter().map(|name| (RequestedKind::Skill, name));
+    Ok(Reply { text: written.text, actions, missed: people.chain(skills).collect(), dropped })
 }
 
 /// Keeps the drafts that hold: a few, and one booking at most.

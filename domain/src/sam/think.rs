@@ -1,28 +1,28 @@
 //! A question's way to its answer: found outside of any transaction, stored in one.
 
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 
 use chrono::{DateTime, NaiveTime, Utc};
 use chrono_tz::Tz;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Action, Context, Failure, Proposal, Speaker, Turn,
+    Action, Context, Failure, Speaker, Turn,
     facts::{Facts, Settled},
     fallback,
     gemini::{Gemini, Usage},
-    model::{self, Stop},
+    model::{self, Live, Stop},
     proposals, queries,
     reply::Reply,
 };
 use crate::{
     Store,
-    admin::requested_people,
+    admin::requested_people::{self, RequestedKind},
     conversations::{self, Message, MessageType, Origin},
     cursor::Window,
     error::{Error, Result},
-    id::{ActionId, ConversationId, RunId, UserId},
-    text::{self, Timestamp},
+    id::{ConversationId, RunId, UserId},
+    text,
     tx::Tx,
     users::{self, Search},
 };
@@ -33,6 +33,9 @@ const PAST: i64 = 20;
 const LEAST: Duration = Duration::from_secs(1);
 /// A question whose process died so often is answered without the model, which may be why.
 const MOST_ATTEMPTS: i16 = 2;
+
+/// How many of the people and skills that an answer says are missing are looked for.
+const MOST_MISSED: usize = 3;
 
 /// A question and all that is known of it.
 pub(super) struct Case {
@@ -47,8 +50,14 @@ pub(super) struct Case {
     user_context: Map<String, Value>,
     asked_at: DateTime<Utc>,
     now: DateTime<Utc>,
-    /// Tokens and millionths of a dollar that the user's questions of today took.
-    taken: (i64, i64),
+}
+
+/// What a question takes of the budget.
+#[derive(Default)]
+struct Taken {
+    usage: Usage,
+    /// What is counted until then.
+    reserved: Usage,
 }
 
 /// An answer that is not stored yet.
@@ -70,8 +79,6 @@ impl Case {
             conversations::queries::list_messages(&mut connection, open.conversation_id, open.user_id, before, limit);
         let mut messages = messages.await?.into_iter();
         let question = messages.next().ok_or(Error::Internal("a question vanished"))?.content;
-        let taken = queries::taken(&mut connection, open.user_id, now.date_naive().and_time(NaiveTime::MIN).and_utc());
-        let taken = taken.await?;
         connection.give_back();
         let mut past: Vec<_> = messages.filter_map(|message| turn(&message)).collect();
         past.reverse();
@@ -88,7 +95,6 @@ impl Case {
             user_context,
             asked_at: open.created_at,
             now,
-            taken,
         }))
     }
 
@@ -120,41 +126,63 @@ impl Case {
         if attempt > MOST_ATTEMPTS {
             return Err(Failure::Down);
         }
-        let sam = store.settings().sam;
-        let (tokens, micros) = self.taken;
-        let spent = |most: Option<std::num::NonZeroU32>, taken| most.is_some_and(|most| taken >= i64::from(most.get()));
-        if spent(sam.daily_tokens, tokens) || spent(sam.daily_cents, micros / 10_000) {
-            return Err(Failure::OverBudget);
-        }
         let waited = (self.now - self.asked_at).to_std().unwrap_or_default();
         Ok((gemini, settings.timeout.saturating_sub(waited).max(LEAST)))
+    }
+
+    /// Counts an estimate against the user's budget of today, until it is known what the question takes: so
+    /// questions at once can't spend the same rest, and one whose process dies has its price. `None` where the
+    /// budget is used up.
+    async fn reserve(&self, store: &Store, gemini: &Gemini) -> Result<Option<Usage>> {
+        let mut tx = store.begin(None).await?;
+        // As where an answer is stored.
+        if !queries::lock_run(tx.conn(), self.run_id).await? {
+            return Ok(None);
+        }
+        queries::lock_conversation(tx.conn(), self.conversation_id).await?;
+        let today = self.now.date_naive().and_time(NaiveTime::MIN).and_utc();
+        let (tokens, micros) = queries::taken(tx.conn(), self.user_id, today).await?;
+        let sam = store.settings().sam;
+        let spent = |most: Option<NonZeroU32>, taken| most.is_some_and(|most| taken >= i64::from(most.get()));
+        if spent(sam.daily_tokens, tokens) || spent(sam.daily_cents, micros / 10_000) {
+            return Ok(None);
+        }
+        let estimate = gemini.estimate();
+        queries::reserve(tx.conn(), self.run_id, &estimate).await?;
+        tx.commit().await?;
+        Ok(Some(estimate))
     }
 
     async fn ask_model(
         &self,
         store: &Store,
         attempt: i16,
-        usage: &mut Usage,
+        taken: &mut Taken,
     ) -> Result<std::result::Result<Reply, Failure>> {
         let (gemini, limit) = match self.model(store, attempt) {
             Ok(model) => model,
             Err(failure) => return Ok(Err(failure)),
         };
-        let mut facts = self.facts();
-        match tokio::time::timeout(limit, model::converse(store, gemini, self, &mut facts, usage)).await {
-            Ok(Ok(reply)) => Ok(Ok(reply)),
-            Ok(Err(Stop::Model(failure))) => Ok(Err(failure)),
-            Ok(Err(Stop::Store(error))) => Err(error),
-            Err(_) => Ok(Err(Failure::Slow)),
-        }
+        let Some(reserved) = self.reserve(store, gemini).await? else { return Ok(Err(Failure::OverBudget)) };
+        taken.reserved = reserved;
+        let (mut facts, mut live) = (self.facts(), Live::new(store, self));
+        let conversation = model::converse(store, gemini, self, &mut facts, &mut taken.usage, &mut live);
+        let failure = match tokio::time::timeout(limit, conversation).await {
+            Ok(Ok(reply)) => return Ok(Ok(reply)),
+            Ok(Err(Stop::Store(error))) => return Err(error),
+            Ok(Err(Stop::Model(failure))) => failure,
+            Err(_) => Failure::Slow,
+        };
+        live.withdraw();
+        Ok(Err(failure))
     }
 
     /// Those of the names that the user wrote and that nobody here has.
-    async fn missed(&self, store: &Store, names: Vec<String>) -> Result<Vec<String>> {
+    async fn missed(&self, store: &Store, names: Vec<(RequestedKind, String)>) -> Result<Vec<(RequestedKind, String)>> {
         let asked = self.question.to_lowercase();
         let mut missed = Vec::new();
-        for name in names.into_iter().take(3) {
-            let name = name.trim().to_owned();
+        for (kind, name) in names.into_iter().take(MOST_MISSED) {
+            let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
             let is_name = (2..=80).contains(&name.chars().count()) && text::check_line(&name).is_ok();
             if !is_name || !asked.contains(&name.to_lowercase()) {
                 continue;
@@ -162,9 +190,11 @@ impl Case {
             let search = Search { words: Some(&name), ..Search::default() };
             let found = users::search(store, self.user_id, &search, Window { cursor: None, limit: 1 }).await?;
             if found.items.is_empty() {
-                missed.push(name);
+                missed.push((kind, name));
             }
         }
+        // So that two answers that note the same ones don't wait for each other.
+        missed.sort_by_key(|(kind, name)| (*kind == RequestedKind::Skill, name.to_lowercase()));
         Ok(missed)
     }
 }
@@ -172,7 +202,7 @@ impl Case {
 /// A message as the model is told of it: Sam's own in the shape in which it writes them.
 fn turn(message: &Message) -> Option<Turn> {
     let (role, content) = match (message.origin, message.r#type) {
-        (Origin::Human, MessageType::UserText) => (Speaker::User, message.content.clone()),
+        (Origin::Human, MessageType::UserText | MessageType::SamAction) => (Speaker::User, message.content.clone()),
         (Origin::Sam, _) => {
             let shown = message.actions.iter().filter(|action| action["type"] == "show_profiles");
             let ids = |action: &Value| {
@@ -194,14 +224,15 @@ fn turn(message: &Message) -> Option<Turn> {
 /// The database's. The model's failures lead to an answer by rules.
 pub async fn think(store: &Store, id: RunId, attempt: i16) -> Result<Option<Thought>> {
     let Some(case) = Case::load(store, id).await? else { return Ok(None) };
-    let mut usage = Usage::default();
-    let (mut reply, fallback) = match case.ask_model(store, attempt, &mut usage).await? {
+    let mut taken = Taken::default();
+    let (mut reply, fallback) = match case.ask_model(store, attempt, &mut taken).await? {
         Ok(reply) => (reply, None),
         Err(failure) => (fallback::reply(store, &case, &mut case.facts()).await?, Some(failure)),
     };
-    reply.missed_people = case.missed(store, reply.missed_people).await?;
-    tracing::info!(run = %id, ?fallback, calls = usage.calls, dropped = reply.dropped, "thought");
-    let outcome = queries::Outcome { fallback, usage, dropped: reply.dropped };
+    reply.missed = case.missed(store, reply.missed).await?;
+    tracing::info!(run = %id, ?fallback, calls = taken.usage.calls, dropped = reply.dropped, "thought");
+    let Taken { usage, reserved } = taken;
+    let outcome = queries::Outcome { fallback, usage, reserved, dropped: reply.dropped };
     let Case { run_id, user_id, conversation_id, .. } = case;
     Ok(Some(Thought { run_id, user_id, conversation_id, reply, outcome }))
 }
@@ -211,22 +242,21 @@ pub async fn think(store: &Store, id: RunId, attempt: i16) -> Result<Option<Thou
 /// # Errors
 /// The database's.
 pub async fn answer(tx: &mut Tx, thought: Thought) -> Result<()> {
-    let Thought { run_id, user_id, conversation_id, reply, outcome } = thought;
+    let Thought { run_id, user_id, conversation_id, reply, mut outcome } = thought;
     if !queries::lock_run(tx.conn(), run_id).await? {
         return Ok(());
     }
+    // Before people, as by who sends a message that decides on a proposal.
+    queries::lock_conversation(tx.conn(), conversation_id).await?;
     let now = tx.now();
-    let expires_at = now + proposals::LASTS;
     let mut actions = Vec::new();
     for settled in reply.actions {
         match settled {
             Settled::Shown(shown) => actions.push(Action::Shown(shown)),
-            Settled::Deed(deed) => {
-                let Some(terms) = proposals::terms(tx, &deed).await? else { continue };
-                let id = ActionId::new();
-                queries::insert_action(tx.conn(), (id, run_id, user_id), (&deed, &terms), (now, expires_at)).await?;
-                actions.push(Action::Proposed(Proposal { deed, action_id: id, expires_at: Timestamp(expires_at) }));
-            }
+            Settled::Deed(deed) => match proposals::propose(tx, run_id, user_id, deed).await? {
+                Some(proposal) => actions.push(Action::Proposed(proposal)),
+                None => outcome.dropped += 1,
+            },
         }
     }
     let actions: serde_json::Result<Vec<_>> = actions.iter().map(serde_json::to_value).collect();
@@ -234,8 +264,8 @@ pub async fn answer(tx: &mut Tx, thought: Thought) -> Result<()> {
     if !queries::close_run(tx.conn(), run_id, message, &outcome, now).await? {
         return Err(Error::Internal("a locked question was answered by somebody else"));
     }
-    for name in reply.missed_people {
-        requested_people::record(tx, user_id, &name).await?;
+    for (kind, name) in reply.missed {
+        requested_people::record(tx, user_id, kind, &name).await?;
     }
     Ok(())
 }

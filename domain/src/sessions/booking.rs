@@ -29,7 +29,7 @@ use crate::{
 /// How long before the start both are reminded, in minutes.
 pub(super) const REMINDERS: [i32; 3] = [24 * 60, 60, 10];
 /// The most slots somebody may hold at once without having paid for them.
-const MOST_HOLDS: i64 = 10;
+pub(super) const MOST_HOLDS: i64 = 10;
 
 /// Whom to book, when and for how long.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
@@ -97,7 +97,7 @@ pub async fn book(tx: &mut Tx, guest: UserId, booking: &Valid<Booking>) -> Resul
     admitted(tx, host, guest).await?;
     let named = named_conversation(tx, guest, host, booking.conversation_id).await?;
     // Of a herd that wants the same time, most learn that it is gone without waiting for each other.
-    offered(tx, host, slot, None).await?;
+    offered(tx, host, guest, slot, None).await?;
     users::lock(tx, &[guest, host]).await?;
     let terms = admitted(tx, host, guest).await?;
     let price_minor = terms.booked_minor(booking.duration_minutes)?;
@@ -229,15 +229,24 @@ async fn admitted(tx: &mut Tx, host: UserId, guest: UserId) -> Result<Terms> {
     Ok(terms)
 }
 
-/// The buffer behind a slot, if the host offers it.
-async fn offered(tx: &mut Tx, host: UserId, slot: Span, except: Option<SessionId>) -> Result<TimeDelta> {
-    let offered = availability::offered(tx, host, slot, except).await?;
+/// The buffer behind a slot, if this guest can book it. Lock both first.
+///
+/// # Errors
+/// As [`book`].
+pub(super) async fn bookable(tx: &mut Tx, host: UserId, guest: UserId, slot: Span) -> Result<TimeDelta> {
+    admitted(tx, host, guest).await?;
+    free(tx, host, guest, slot, None).await
+}
+
+/// The buffer behind a slot, if the host offers it to this guest.
+async fn offered(tx: &mut Tx, host: UserId, guest: UserId, slot: Span, except: Option<SessionId>) -> Result<TimeDelta> {
+    let offered = availability::offered(tx, host, guest, slot, except).await?;
     Ok(offered.ok_or(Refusal::SlotUnavailable("this time can't be booked with this host"))?)
 }
 
 /// The buffer behind a slot, if the host offers it and the guest has time. Lock both first.
 async fn free(tx: &mut Tx, host: UserId, guest: UserId, slot: Span, except: Option<SessionId>) -> Result<TimeDelta> {
-    let buffer = offered(tx, host, slot, except).await?;
+    let buffer = offered(tx, host, guest, slot, except).await?;
     if !queries::taken(tx.conn(), &[guest], slot).await?.is_empty() {
         return Err(Refusal::SlotUnavailable("you have agreed to something else at this time").into());
     }

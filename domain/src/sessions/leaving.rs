@@ -1,17 +1,19 @@
 //! What becomes of the sessions of somebody who leaves.
 
 use super::{
-    EndedBy, SessionStatus, load, queries,
+    EndedBy, SessionStatus, load, offers, queries,
     steps::{Ending, complete_at, finish},
 };
 use crate::{error::Result, id::UserId, tx::Tx};
 
-/// Ends what goes on and calls off what was agreed, as if they had done it themselves. Lock the person
-/// first.
-pub(crate) async fn end_all(tx: &mut Tx, person: UserId) -> Result<()> {
+/// Ends what goes on and calls off some of what was agreed, as if they had done it themselves; says how
+/// many. Lock the person first.
+pub(crate) async fn end_some(tx: &mut Tx, person: UserId, most: i64) -> Result<usize> {
     let now = tx.now();
-    for id in queries::lock_unfinished(tx.conn(), person).await? {
-        let session = load(tx, id).await?;
+    offers::give_back_all(tx, person).await?;
+    let unfinished = queries::lock_unfinished(tx.conn(), person, most).await?;
+    for id in &unfinished {
+        let session = load(tx, *id).await?;
         let side = if person == session.host_user_id { EndedBy::Host } else { EndedBy::Guest };
         if session.status == SessionStatus::InProgress {
             complete_at(tx, &session, now, side).await?;
@@ -20,5 +22,5 @@ pub(crate) async fn end_all(tx: &mut Tx, person: UserId) -> Result<()> {
             finish(tx, &session, Ending { owed_minor, ..Ending::cancelled(side, now) }).await?;
         }
     }
-    Ok(())
+    Ok(unfinished.len())
 }

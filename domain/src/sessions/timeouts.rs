@@ -40,13 +40,14 @@ pub(super) fn overtime(planned_end: DateTime<Utc>) -> DateTime<Utc> {
     planned_end + AWAY
 }
 
-/// Frees the time of holds of these people that have run out. Lock the people first.
+/// Frees the time of these people's holds and proposals that have run out. Lock the people first.
 pub(super) async fn release_expired(tx: &mut Tx, people: [UserId; 2]) -> Result<()> {
     let now = tx.now();
     for id in queries::lock_expired_holds(tx.conn(), people, now).await? {
         let session = super::load(tx, id).await?;
         finish(tx, &session, Ending::cancelled(EndedBy::System, now)).await?;
     }
+    queries::give_back_expired(tx.conn(), people, now).await?;
     Ok(())
 }
 

@@ -14,7 +14,6 @@ use utoipa::ToSchema;
 
 pub(crate) use profile::present;
 pub use profile::{ProfileChange, change_profile};
-pub(crate) use queries::go_idle;
 
 use crate::{
     Store,
@@ -114,7 +113,8 @@ pub struct User {
     pub cancellation_policy: CancellationPolicy,
     /// Whether a socket is open or they said so within 45 s, and they don't hide it.
     pub is_online: bool,
-    /// What they chose to show.
+    /// What they chose to show; `idle` too once they left three invites in a row unanswered, until they answer one or say that
+    /// they are here.
     pub presence_state: PresenceState,
     /// Whether they are in a session now.
     pub has_active_session: bool,
@@ -331,6 +331,28 @@ pub(crate) async fn status_of(tx: &mut Tx, id: UserId) -> Result<Option<Status>>
     Ok(queries::status(tx.conn(), &[id], now).await?.pop())
 }
 
+/// What somebody gives to or asks gifts for, if that has a name; none when there is nobody.
+pub(crate) async fn cause(conn: &mut PgConnection, id: UserId) -> Result<Option<Option<String>>> {
+    Ok(queries::cause(conn, id).await?)
+}
+
+/// Somebody let an invite pass. Who did so `away_after` times in a row, without having answered one or
+/// said that they are here, doesn't look: they show as idle. Lock them first.
+pub(crate) async fn left_unanswered(tx: &mut Tx, id: UserId, away_after: i32) -> Result<()> {
+    if queries::left_unanswered(tx.conn(), id, away_after).await? {
+        announce_status(tx, &[id]).await?;
+    }
+    Ok(())
+}
+
+/// Somebody answered an invite, and so they look again. Lock them first.
+pub(crate) async fn answered(tx: &mut Tx, id: UserId) -> Result<()> {
+    if queries::answered(tx.conn(), id).await? {
+        announce_status(tx, &[id]).await?;
+    }
+    Ok(())
+}
+
 /// Somebody's name.
 pub(crate) async fn name(tx: &mut Tx, id: UserId) -> Result<String> {
     Ok(queries::name(tx.conn(), id).await?.ok_or(Refusal::NotFound("user"))?)
@@ -359,11 +381,24 @@ pub async fn announce_status(tx: &mut Tx, ids: &[UserId]) -> Result<()> {
     Ok(())
 }
 
+/// Has everybody wait, until this unit of work ends, who would change who runs the place. Before any
+/// other lock.
+pub(crate) async fn lock_admins(tx: &mut Tx) -> Result<()> {
+    queries::lock_admins(tx.conn()).await?;
+    Ok(())
+}
+
+/// Whether nobody else runs the place than somebody who does. For who holds [`lock_admins`].
+pub(crate) async fn is_last_admin(tx: &mut Tx, id: UserId) -> Result<bool> {
+    Ok(queries::is_last_admin(tx.conn(), id).await?)
+}
+
 /// Gives somebody a role. Who may is the caller's to decide.
 ///
 /// # Errors
 /// The database's.
 pub async fn set_role(tx: &mut Tx, id: UserId, role: Role) -> Result<()> {
+    lock_admins(tx).await?;
     let now = tx.now();
     queries::set_role(tx.conn(), id, role, now).await?;
     Ok(())

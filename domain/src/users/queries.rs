@@ -105,7 +105,10 @@ pub(super) async fn load(conn: &mut PgConnection, ids: &[UserId], now: DateTime<
         r#"select id as "id: UserId", name, email, email_verified, role as "role: Role", timezone, avatar_url, headline, bio,
                   skills, languages, conversation_type as "conversation_type: ConversationType", instant_rate_minor,
                   scheduled_rates as "scheduled_rates: Json<BTreeMap<String, i64>>", currency, charity_name,
-                  cancellation_policy as "cancellation_policy: Json<CancellationPolicy>", managed, manager_id as "manager_id: UserId", display_mode as "display_mode: DisplayMode", confidential_rate,
+                  cancellation_policy as "cancellation_policy: Json<CancellationPolicy>", managed,
+                  (select m.id from users m where m.id = users.manager_id and m.role <> 'user' and m.suspended_at is null)
+                    as "manager_id: UserId",
+                  display_mode as "display_mode: DisplayMode", confidential_rate,
                   presence_state as "presence_state: PresenceState",
                   user_is_online(presence_state, present_until, id, $2) as "is_online!",
                   exists (select from engagements e where e.user_id = users.id and e.live) as "has_active_session!",
@@ -241,6 +244,13 @@ pub(super) async fn is_member(conn: &mut PgConnection, id: UserId) -> sqlx::Resu
         .await
 }
 
+/// The name of somebody's cause, if it has one.
+pub(super) async fn cause(conn: &mut PgConnection, id: UserId) -> sqlx::Result<Option<Option<String>>> {
+    sqlx::query_scalar!("select charity_name from users where id = $1 and erased_at is null", id.0)
+        .fetch_optional(conn)
+        .await
+}
+
 pub(super) async fn name(conn: &mut PgConnection, id: UserId) -> sqlx::Result<Option<String>> {
     sqlx::query_scalar!("select name from users where id = $1", id.0).fetch_optional(conn).await
 }
@@ -260,7 +270,7 @@ pub(super) async fn set_presence(
 ) -> sqlx::Result<()> {
     sqlx::query!(
         "with here as (insert into presences (user_id, since, until) select $1, $4, $3 where $3::timestamptz is not null)
-         update users set presence_state = $2, present_until = $3 where id = $1",
+         update users set presence_state = $2, present_until = $3, unanswered = 0, found_away = false where id = $1",
         id.0,
         state as PresenceState,
         until,
@@ -271,18 +281,52 @@ pub(super) async fn set_presence(
     Ok(())
 }
 
-/// Marks somebody as not looking, where they were here. False where they weren't.
-pub(crate) async fn go_idle(conn: &mut PgConnection, id: UserId) -> sqlx::Result<bool> {
-    let result =
-        sqlx::query!("update users set presence_state = 'idle' where id = $1 and presence_state = 'active'", id.0)
-            .execute(conn)
-            .await?;
-    Ok(result.rows_affected() > 0)
+/// Whether that made them idle.
+pub(super) async fn left_unanswered(conn: &mut PgConnection, id: UserId, away_after: i32) -> sqlx::Result<bool> {
+    let is_away = sqlx::query_scalar!(
+        r#"with before as (select id, presence_state = 'active' and unanswered + 1 >= $2 as is_away from users where id = $1)
+           update users u set unanswered = least(u.unanswered + 1, $2), found_away = found_away or is_away,
+             presence_state = case when is_away then 'idle' else u.presence_state end
+           from before where u.id = before.id returning is_away as "is_away!""#,
+        id.0,
+        away_after,
+    );
+    Ok(is_away.fetch_optional(conn).await?.unwrap_or(false))
+}
+
+/// Whether that made them active again.
+pub(super) async fn answered(conn: &mut PgConnection, id: UserId) -> sqlx::Result<bool> {
+    let is_back = sqlx::query_scalar!(
+        r#"with before as (select id, found_away from users where id = $1 and unanswered > 0)
+           update users u set unanswered = 0, found_away = false,
+             presence_state = case when before.found_away then 'active' else u.presence_state end
+           from before where u.id = before.id returning before.found_away as "is_back!""#,
+        id.0,
+    );
+    Ok(is_back.fetch_optional(conn).await?.unwrap_or(false))
 }
 
 pub(super) async fn present_until(conn: &mut PgConnection, id: UserId) -> sqlx::Result<Option<DateTime<Utc>>> {
     let until = sqlx::query_scalar!("select present_until from users where id = $1", id.0).fetch_optional(conn).await?;
     Ok(until.flatten())
+}
+
+pub(super) async fn lock_admins(conn: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query!("select pg_advisory_xact_lock(hashtextextended('humanchat:admins', 0)) is null as locked")
+        .fetch_one(conn)
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn is_last_admin(conn: &mut PgConnection, id: UserId) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"select role = 'admin' and suspended_at is null and not exists (
+             select from users o where o.role = 'admin' and o.suspended_at is null and o.id <> $1) as "is!"
+           from users where id = $1"#,
+        id.0,
+    )
+    .fetch_one(conn)
+    .await
 }
 
 pub(super) async fn set_role(conn: &mut PgConnection, id: UserId, role: Role, now: DateTime<Utc>) -> sqlx::Result<()> {

@@ -8,8 +8,9 @@ use humanchat_domain::{
     event::{Channel, Event},
     id::{ConversationId, UserId},
     maintenance,
+    notifications::{self, Notice, NotificationKind},
     realtime::{self, Wish},
-    testing::TestDatabase,
+    testing::{TestDatabase, noon, notifications_by_person, sign_in_many},
 };
 
 const DAY: Duration = Duration::from_hours(24);
@@ -91,4 +92,43 @@ async fn a_silent_processs_people_are_taken_offline() {
     // The process was only slow: with its next sign of life it says again who is there.
     process.report(&[], &[], || vec![id]).await.unwrap();
     assert!(is_online().await);
+}
+
+/// Something was said to somebody, and perhaps read.
+async fn is_told(store: &Store, user_id: UserId, key: &str, is_read: bool) {
+    let mut tx = store.begin(None).await.unwrap();
+    let (title, body, data) = (key.to_owned(), String::new(), serde_json::json!({}));
+    let notice = Notice { user_id, kind: NotificationKind::Payment, key: key.to_owned(), title, body, data };
+    notifications::notify(&mut tx, notice).await.unwrap();
+    if is_read {
+        notifications::settle(&mut tx, user_id, &[key.to_owned()]).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_was_read_goes_after_ninety_days_and_everything_after_a_year() {
+    let clock = Clock::manual(noon());
+    let store = TestDatabase::create().await.store(clock.clone());
+    let people = sign_in_many(&store, 2).await;
+    let (reader, other) = (people[0].user_id, people[1].user_id);
+    for number in 0..5 {
+        is_told(&store, reader, &format!("read:{number}"), true).await;
+        is_told(&store, other, &format!("unread:{number}"), false).await;
+    }
+    let kept = async || {
+        let kept = notifications_by_person(&store).await;
+        [reader, other].map(|person| kept.get(&person).copied().unwrap_or_default())
+    };
+    clock.advance(DAY * 90);
+    is_told(&store, reader, "newer", true).await;
+    assert_eq!((maintenance::prune_notifications(&store, 100).await.unwrap(), kept().await), (0, [6, 5]));
+    clock.advance(Duration::from_millis(1));
+    assert_eq!(maintenance::prune_notifications(&store, 3).await.unwrap(), 3, "a batch at a time");
+    assert_eq!((maintenance::prune_notifications(&store, 3).await.unwrap(), kept().await), (2, [1, 5]));
+    clock.advance(DAY * 275);
+    assert_eq!((maintenance::prune_notifications(&store, 100).await.unwrap(), kept().await), (6, [0, 0]));
+    assert_eq!(maintenance::prune_notifications(&store, 100).await.unwrap(), 0);
+    is_told(&store, reader, "read:0", false).await;
+    assert_eq!(kept().await, [1, 0], "and can be said again");
 }

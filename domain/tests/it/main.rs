@@ -5,6 +5,5 @@
 mod asked;
 mod housekeeping;
 mod pool;
-mod staff_speed;
 mod unit_of_work;
 mod walks;

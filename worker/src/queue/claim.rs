@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use chrono::{DateTime, Utc};
 use serde_json::value::RawValue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -47,6 +48,10 @@ pub struct ClaimedJob {
     pub attempt: i16,
     /// The request it descends from.
     pub request_id: Option<String>,
+    /// The span it was asked for in, as W3C trace context.
+    pub traceparent: Option<String>,
+    /// When it was due.
+    pub run_at: DateTime<Utc>,
     /// Cancelled when the lease is lost: whoever runs it should stop.
     pub lost: CancellationToken,
 }

@@ -246,6 +246,8 @@ impl Fetcher {
                 data: row.data.0,
                 attempt: row.attempt,
                 request_id: row.request_id,
+                traceparent: row.traceparent,
+                run_at: row.run_at,
                 lost: CancellationToken::new(),
             };
             let settled = Settled {

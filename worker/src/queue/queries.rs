@@ -54,6 +54,8 @@ pub struct Row {
     pub keyed: bool,
     /// The request it descends from.
     pub request_id: Option<String>,
+    /// The span it was asked for in.
+    pub traceparent: Option<String>,
     /// When it was due.
     pub run_at: DateTime<Utc>,
 }
@@ -84,7 +86,7 @@ pub(crate) async fn fetch(conn: &mut PgConnection, wanted: Wanted<'_>) -> sqlx::
            from next
            where jobs.id = next.id
            returning jobs.id, kind, data as "data: Json<Box<RawValue>>", attempt, max_attempts, claims,
-             dedupe_key is not null as "keyed!", request_id, run_at"#,
+             dedupe_key is not null as "keyed!", request_id, traceparent, run_at"#,
         wanted.queue.as_str(),
         wanted.priority,
         wanted.now,

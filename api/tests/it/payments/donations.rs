@@ -205,11 +205,24 @@ async fn the_ledger_refuses_what_it_must_not_hold() {
             "sum to zero",
         ),
         (
-            &format!("insert into ledger_transactions select gen_random_uuid(), {payment_id}, 'refund', 'usd', now()"),
-            "sum to zero",
+            &format!("insert into ledger_transactions select gen_random_uuid(), {payment_id}, 'refund', 'usd', now(), -5"),
+            "of the amount it names",
         ),
         (
-            &format!("insert into ledger_transactions select gen_random_uuid(), {payment_id}, 'capture', 'usd', now()"),
+            &format!("insert into ledger_transactions select gen_random_uuid(), {payment_id}, 'refund', 'usd', now(), 5"),
+            "check constraint",
+        ),
+        (
+            &format!(
+                "with new as (insert into ledger_transactions select gen_random_uuid(), {payment_id}, 'refund', 'usd', now(), -5
+                 returning id)
+                 insert into ledger_entries select id, account, null, amount from new, (values ('provider', -4), ('platform', 4)) as
+                 entries (account, amount)"
+            ),
+            "of the amount it names",
+        ),
+        (
+            &format!("insert into ledger_transactions select gen_random_uuid(), {payment_id}, 'capture', 'usd', now(), 5"),
             "ledger_one_capture",
         ),
         ("update payments set captured_minor = 1001", "check constraint"),

@@ -1,7 +1,9 @@
 //! What goes wrong at the provider and on the way to it: known in the end, and done once.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
+use humanchat_domain::payments::{open_differences, reconcile};
+use humanchat_worker::testing::{Outcome, drain};
 use serde_json::{Value, json};
 
 use super::till;
@@ -92,7 +94,53 @@ async fn capture_and_refund_happen_once_whatever_goes_wrong() {
         assert_eq!(till.money().await, [[0, 200, 50, 1]], "{trouble}");
         let keys: Vec<_> =
             till.seen("POST", "/capture").await.iter().map(|seen| text(&seen["idempotency_key"])).collect();
-        let keys: std::collections::BTreeSet<_> = keys.into_iter().collect();
+        let keys: BTreeSet<_> = keys.into_iter().collect();
         assert_eq!(keys.len(), if trouble["effect"] == "error_before" { 2 } else { 1 }, "{trouble}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_refused_is_left_to_people() {
+    let till = till().await;
+    let [guest, host, _] = till.people().await;
+    let (session, payment) = till.authorised(&guest, &host).await;
+    till.fault(json!({"method": "POST", "path": "/v1/payment_intents/*/capture", "effect": "refuse"})).await;
+    till.talk(&session, [&guest, &host], 2).await.ok(200);
+    till.settle().await;
+    let captures = async || till.seen("POST", "/capture").await.len();
+    let differences = async || open_differences(&till.api.store).await.unwrap();
+    assert_eq!((captures().await, guest.payment(&payment).await["status"].clone()), (1, json!("authorized")));
+    let kinds: Vec<_> = differences().await.into_iter().map(|difference| difference.kind).collect();
+    assert_eq!(kinds, ["call_refused"]);
+    till.advance(Duration::from_mins(11)).await;
+    reconcile(&till.api.store).await.unwrap();
+    till.settle().await;
+    assert_eq!((captures().await, differences().await.len()), (1, 1), "nobody asked again");
+    host.pay_session(&session, "capture").await.ok(202);
+    till.settle().await;
+    assert_eq!(guest.payment(&payment).await["status"], "captured");
+    assert_eq!((till.money().await, differences().await.len()), (vec![[0, 200, 0, 1]], 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_capture_whose_key_grew_old_is_looked_up_and_asked_for_anew() {
+    let till = till().await;
+    let [guest, host, _] = till.people().await;
+    let (guest, host) = (guest.staying(), host.staying());
+    let (session, payment) = till.authorised(&guest, &host).await;
+    let rule = json!({"method": "POST", "path": "/v1/payment_intents/*/capture", "effect": "reset_before"});
+    till.fault(rule).await;
+    till.talk(&session, [&guest, &host], 2).await.ok(200);
+    let outcomes = drain(&till.api.store).await;
+    assert!(matches!(&outcomes[..], [.., (_, Outcome::Retried(_))]), "{outcomes:?}");
+    till.advance(Duration::from_hours(23)).await;
+    till.settle().await;
+    // The next attempt has a pause of its own.
+    till.advance(Duration::from_secs(31)).await;
+    till.settle().await;
+    let keys: BTreeSet<_> =
+        till.seen("POST", "/capture").await.iter().map(|seen| text(&seen["idempotency_key"])).collect();
+    assert_eq!((keys.len(), till.money().await), (2, vec![[0, 200, 0, 1]]));
+    assert_eq!(guest.payment(&payment).await["status"], "captured");
+    assert_eq!(open_differences(&till.api.store).await.unwrap().len(), 0);
 }

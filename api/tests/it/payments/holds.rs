@@ -136,7 +136,8 @@ async fn a_look_that_is_older_than_what_is_known_says_nothing() {
     let (session, payment) = till.authorised(&guest, &host).await;
     till.steer(Method::PUT, "/_sim/webhooks", json!({"drop": 1})).await;
     let intent = text(&till.state().await["intents"][0]["id"]);
-    till.fault(json!({"method": "GET", "path": "/v1/payment_intents/*", "effect": "late", "delay_ms": 1500})).await;
+    till.fault(json!({"method": "GET", "path": "/v1/payment_intents/*", "effect": "delay_after", "delay_ms": 1500}))
+        .await;
     let store = till.api.store.clone();
     let looked = till.seen("GET", &intent).await.len();
     let look = tokio::spawn(async move { payments::sync(&store, None, &intent).await });

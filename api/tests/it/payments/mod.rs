@@ -1,9 +1,11 @@
 //! Payments, against a simulator that speaks Stripe's protocol.
 
+mod books;
 mod donations;
 mod faults;
 mod holds;
 mod payouts;
+mod random;
 mod saved_cards;
 mod sessions;
 mod webhooks;
@@ -28,15 +30,23 @@ pub const SECRET: &str = "whsec_of_the_tests";
 /// An api with a payment provider.
 pub struct Till {
     pub api: Api,
-    simulator: Running,
+    /// Where the provider is.
+    pub base_url: String,
+    /// Runs for as long as this is kept, where it is the test's own.
+    _simulator: Option<Running>,
 }
 
 /// What makes an api and its workers use a provider. Hosts have a minute to begin.
 pub fn settings_of(simulator: &Running) -> [(&str, &str); 5] {
+    settings_at(&simulator.base_url)
+}
+
+/// The same, for a provider at this address.
+pub fn settings_at(base_url: &str) -> [(&str, &str); 5] {
     [
         ("STRIPE_SECRET_KEY", "sk_test_of_the_tests"),
         ("STRIPE_WEBHOOK_SECRET", SECRET),
-        ("STRIPE_API_BASE", &simulator.base_url),
+        ("STRIPE_API_BASE", base_url),
         ("INVITE_TTL_ONLINE_SECS", "60"),
         // Nobody works here: whoever asks Sam need not wait.
         ("SAM_WAIT_SECS", "0"),
@@ -61,7 +71,16 @@ pub async fn till() -> Till {
 impl Till {
     /// An api and the provider that tells it what happens.
     pub async fn of(api: Api, simulator: Running) -> Self {
-        let till = Self { api, simulator };
+        let base_url = simulator.base_url.clone();
+        Self::open(Self { api, base_url, _simulator: Some(simulator) }).await
+    }
+
+    /// An api, and a provider of another process that tells it what happens.
+    pub async fn at(api: Api, base_url: &str) -> Self {
+        Self::open(Self { api, base_url: base_url.to_owned(), _simulator: None }).await
+    }
+
+    async fn open(till: Self) -> Self {
         let endpoint = json!({"url": till.api.url("/api/payments/webhook"), "secrets": [SECRET]});
         till.steer(Method::POST, "/_sim/webhooks/endpoints", endpoint).await;
         till
@@ -69,14 +88,14 @@ impl Till {
 
     /// Steers the provider.
     pub async fn steer(&self, method: Method, path: &str, body: Value) {
-        let url = format!("{}{path}", self.simulator.base_url);
+        let url = format!("{}{path}", self.base_url);
         let answer = self.api.http.request(method, url).json(&body).send().await.unwrap();
         assert!(answer.status().is_success(), "{path}: {}", answer.text().await.unwrap());
     }
 
     /// Everything the provider knows.
     pub async fn state(&self) -> Value {
-        let url = format!("{}/_sim/state", self.simulator.base_url);
+        let url = format!("{}/_sim/state", self.base_url);
         self.api.http.get(url).send().await.unwrap().json().await.unwrap()
     }
 
@@ -103,7 +122,7 @@ impl Till {
     }
 
     /// Does what a payer does on the provider's page.
-    async fn on_page(&self, url: &str, form: &[(&str, &str)]) {
+    pub async fn on_page(&self, url: &str, form: &[(&str, &str)]) {
         let body = form.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&");
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         let request = client.post(url).header("content-type", "application/x-www-form-urlencoded").body(body);
@@ -132,8 +151,20 @@ impl Till {
     }
 
     async fn answer_card(&self, opened: &Value, form: &[(&str, &str)]) {
-        let url = format!("{}/pay/{}", self.simulator.base_url, text(&opened["clientSecret"]));
-        self.on_page(&url, form).await;
+        self.on_page(&self.card_page(opened), form).await;
+    }
+
+    /// Where a card is authorised.
+    pub fn card_page(&self, opened: &Value) -> String {
+        format!("{}/pay/{}", self.base_url, text(&opened["clientSecret"]))
+    }
+
+    /// Sees that the provider is asked for something behind the api's back.
+    pub async fn by_hand(&self, path: &str, form: &[(&str, &str)]) -> Value {
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let request = self.api.http.post(format!("{}{path}", self.base_url)).bearer_auth("sk_test_by_hand");
+        let request = request.header("content-type", "application/x-www-form-urlencoded").body(body);
+        request.send().await.unwrap().error_for_status().unwrap().json().await.unwrap()
     }
 
     /// Waits until what the provider tells has come.

@@ -66,7 +66,7 @@ impl Till {
     /// Answers the one dispute there is.
     async fn answer_dispute(&self, evidence: &str) {
         let dispute = text(&self.state().await["disputes"][0]["id"]);
-        let url = format!("{}/v1/disputes/{dispute}", self.simulator.base_url);
+        let url = format!("{}/v1/disputes/{dispute}", self.base_url);
         let body = format!("evidence[uncategorized_text]={evidence}");
         let request = self.api.http.post(url).bearer_auth("sk_test_of_the_tests").body(body);
         let answer = request.header("content-type", "application/x-www-form-urlencoded").send().await.unwrap();
@@ -261,7 +261,7 @@ async fn what_the_provider_refuses_to_pass_on_waits_for_staff() {
     till.advance(WEEK).await;
     let account = till.state().await["accounts"][0]["id"].clone();
     let charge = till.state().await["charges"][0]["id"].clone();
-    let url = format!("{}/v1/transfers", till.simulator.base_url);
+    let url = format!("{}/v1/transfers", till.base_url);
     let body = format!("amount=2000&currency=usd&destination={}&source_transaction={}", text(&account), text(&charge));
     let by_hand = till.api.http.post(url).bearer_auth("sk_test_by_hand").body(body);
     let by_hand = by_hand.header("content-type", "application/x-www-form-urlencoded").send().await.unwrap();

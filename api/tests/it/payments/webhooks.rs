@@ -1,13 +1,20 @@
 //! What the provider tells: proven, stored once, and of no consequence in what order.
 
 use hmac::{Hmac, KeyInit, Mac};
-use humanchat_domain::testing::{heard, jobs};
+use humanchat_domain::{
+    clock::Clock,
+    payments,
+    testing::{TestDatabase, heard, jobs},
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use super::{SECRET, Till, till};
-use crate::{scene::text, support::Answer};
+use super::{SECRET, Till, settings_of, simulator, till};
+use crate::{
+    scene::{eventually, text},
+    support::{Answer, api_on},
+};
 
 const PATH: &str = "/api/payments/webhook";
 
@@ -93,10 +100,14 @@ async fn what_is_unknown_is_stored_and_parked() {
     }
     let large = event("evt_e", "charge.large", &json!({"x": "x".repeat(500_000)}));
     till.tell_truly(&large).await.ok(200);
+    let future =
+        json!({"id": "evt_f", "object": "v2.core.event", "type": "v2.money.moved", "created": "2099-01-01T00:00:00Z"});
+    till.tell_truly(&future).await.ok(200);
+    till.tell_truly(&json!({"id": "evt_g", "type": "x", "api_version": "\0"})).await.ok(200);
     till.settle().await;
     let states: Vec<_> = heard(&till.api.store).await;
     let parked = states.iter().filter(|(_, state)| state == "parked").count();
-    assert_eq!(parked, 5, "{states:?}");
+    assert_eq!(parked, 7, "{states:?}");
     assert_eq!(guest.payment(&opened["payment"]).await["status"], "requires_payment");
 }
 
@@ -174,4 +185,55 @@ async fn told_late_twice_and_in_disorder_everything_adds_up() {
     assert!(!events.is_empty());
     let heard = heard(&till.api.store).await;
     assert!(heard.len() >= 4 && heard.iter().all(|(_, state)| state != "waiting"), "{heard:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_seen_before_somebody_moved_the_payment_is_looked_at_again() {
+    let till = till().await;
+    let [guest, host, _] = till.people().await;
+    let gift = json!({"amount": 1000, "recipientUserId": host.id});
+    let opened = guest.post("/api/payments/donation", gift).await.ok(201);
+    till.pay_checkout(&opened).await;
+    till.settle().await;
+    till.steer(Method::PUT, "/_sim/webhooks", json!({"paused": true})).await;
+    let intent = text(&till.state().await["intents"][0]["id"]);
+    let path = format!("/v1/payment_intents/{intent}");
+    let before = till.seen("GET", &path).await.len();
+    till.fault(json!({"method": "GET", "path": path, "effect": "delay_after", "delay_ms": 1500})).await;
+    let refund = async {
+        eventually("the look", async || (till.seen("GET", &path).await.len() > before).then_some(())).await;
+        host.refund(&opened["payment"], json!({"amount": 300})).await.ok(202);
+        till.api.work().await;
+        assert_eq!(guest.payment(&opened["payment"]).await["amount_refunded"], 300);
+    };
+    let (looked, ()) = tokio::join!(payments::sync(&till.api.store, None, &intent), refund);
+    looked.unwrap();
+    assert_eq!(guest.payment(&opened["payment"]).await["amount_refunded"], 300);
+    assert!(
+        payments::open_differences(&till.api.store).await.unwrap().is_empty(),
+        "nothing was given back when it looked"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_from_an_api_whose_clock_is_ahead_is_done_with_the_others() {
+    let simulator = simulator().await;
+    let (database, now) = (TestDatabase::create().await, Clock::System.now());
+    let settings = settings_of(&simulator).map(|(name, value)| (name, value.to_owned()));
+    let settings = settings.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let ahead = api_on(&database, Clock::manual(now + chrono::TimeDelta::seconds(10)), &settings).await;
+    let till = Till::of(api_on(&database, Clock::manual(now), &settings).await, simulator).await;
+    let [guest, ..] = till.people().await;
+    let opened = guest.post("/api/payments/donation", json!({"amount": 500})).await.ok(201);
+    till.pay_checkout(&opened).await;
+    till.settle().await;
+    let object = json!({"id": text(&till.state().await["intents"][0]["id"]), "object": "payment_intent"});
+    till.tell_truly(&event("evt_here", "payment_intent.created", &object)).await.ok(200);
+    let body = event("evt_there", "payment_intent.created", &object).to_string();
+    let signature = signed(&body, SECRET, now.timestamp());
+    let told = ahead.http.post(ahead.url(PATH)).header("stripe-signature", signature).body(body);
+    ahead.send(told).await.ok(200);
+    till.api.work().await;
+    let heard = heard(&till.api.store).await;
+    assert!(heard.len() >= 5 && heard.iter().all(|(_, state)| state == "done"), "{heard:?}");
 }

@@ -5,6 +5,9 @@ mod asking;
 mod failures;
 pub mod gemini;
 mod injection;
+mod limits;
+mod missing;
+mod offers;
 mod proposals;
 
 use humanchat_domain::{
@@ -32,13 +35,13 @@ async fn api_with_model() -> (Api, Gemini) {
 }
 
 impl Person<'_> {
-    async fn ask_sam(&self, body: Value) -> Answer {
+    pub async fn ask_sam(&self, body: Value) -> Answer {
         let request = self.request(Method::POST, "/api/sam").header("Prefer", "respond-async");
         self.api.send(request.json(&body)).await
     }
 
     /// What becomes of a question once the jobs are done.
-    async fn sam(&self, question: &str) -> Value {
+    pub async fn sam(&self, question: &str) -> Value {
         let run = self.ask_sam(json!({"message": question})).await.ok(202);
         assert_eq!(run["status"], "running");
         self.api.work().await;

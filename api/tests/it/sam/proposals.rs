@@ -141,6 +141,29 @@ async fn a_herd_of_yeses_and_noes_has_one_outcome() {
     assert_eq!(invites, usize::from(confirmed));
 }
 
+#[tokio::test]
+async fn a_profile_that_changed_meanwhile_is_not_overwritten() {
+    let (api, gemini) = api_with_model().await;
+    let [asker, host] = asker_and_host(&api).await;
+    let change = proposed(&gemini, &asker, &host, "update_profile").await;
+    asker.has_profile(json!({"headline": "My own words"})).await;
+    let details = asker.decide_action(&change, "confirm").await.refused(409, "action_stale");
+    assert_eq!(details["changes"], json!({"headline": {"proposed": "", "now": "My own words"}}));
+    assert_eq!(asker.get("/api/auth/me").await.ok(200)["user"]["headline"], "My own words");
+    asker.decide_action(&change, "decline").await.ok(200);
+}
+
+#[tokio::test]
+async fn a_call_is_offered_only_where_its_price_is_known() {
+    let (api, gemini) = api_with_model().await;
+    let [asker, host] = asker_and_host(&api).await;
+    host.has_profile(json!({"conversationType": "paid", "instantRatePerMinute": 7})).await;
+    set_flags(&api.store, id(&host.id), Flags { confidential_rate: true, ..Flags::default() }).await;
+    let call = json!([{"type": "offer_call", "targetUserId": host.id, "purpose": "Bees"}]);
+    gemini.will([Move::search("bees"), Move::reply("River.", &call)]);
+    assert_eq!(asker.sam("Bees?").await["actions"], json!([]));
+}
+
 /// A booking of tomorrow at ten, proposed for this price.
 async fn booking(gemini: &Gemini, asker: &Person<'_>, host: &Person<'_>, price: u32) -> Value {
     let find = json!({"userId": host.id, "from": TEN, "to": "2026-11-17T11:00:00Z", "durationMinutes": 30});
@@ -162,7 +185,7 @@ async fn a_booking_is_made_at_the_price_and_time_that_were_proposed() {
     host.keeps_open().await;
     host.has_profile(json!({"conversationType": "paid", "instantRatePerMinute": 2})).await;
     let action = booking(&gemini, &asker, &host, 60).await;
-    assert_eq!(asker.get("/api/sessions").await.ok(200)["sessions"], json!([]), "proposing holds nothing");
+    assert_eq!(asker.get("/api/sessions").await.ok(200)["sessions"], json!([]), "proposing books nothing");
     let done = asker.decide_action(&action, "confirm").await.ok(200);
     let session = &done["result"]["session"];
     assert_eq!(
@@ -178,7 +201,6 @@ async fn a_booking_is_made_at_the_price_and_time_that_were_proposed() {
 async fn a_booking_whose_terms_have_changed_is_not_made() {
     let (api, gemini) = api_with_model().await;
     let [asker, host] = asker_and_host(&api).await;
-    let third = api.arrive(&["third"]).await.remove(0);
     host.keeps_open().await;
     let free = booking(&gemini, &asker, &host, 0).await;
     host.has_profile(json!({"conversationType": "paid", "instantRatePerMinute": 2})).await;
@@ -191,7 +213,7 @@ async fn a_booking_whose_terms_have_changed_is_not_made() {
     assert_eq!(policy["now"], json!({"full_refund_hours": 48, "half_refund_hours": 2}));
     assert_ne!(policy["proposed"], policy["now"]);
     let action = booking(&gemini, &asker, &host, 0).await;
-    third.book(&host, TEN, json!(0)).await.ok(201);
+    host.offers(json!({"timezone": "UTC"})).await;
     let changes = asker.decide_action(&action, "confirm").await.refused(409, "action_stale");
     assert_eq!(changes["changes"], json!({"start_time": {"proposed": TEN, "now": null}}));
     assert_eq!(asker.get("/api/sessions").await.ok(200)["sessions"], json!([]));
@@ -224,6 +246,18 @@ async fn a_proposal_is_confirmed_from_the_chat() {
     assert_eq!(host.get("/api/conversations/invites/pending").await.ok(200)["invites"].as_array().unwrap().len(), 1);
     let no = json!([{"actionId": call["actionId"], "decision": "decline"}]);
     asker.post(&path, message(no)).await.refused(409, "action_resolved");
+    // Said once more under its name, it is said once; too late, it isn't said.
+    let request = proposed(&gemini, &asker, &host, "send_request").await;
+    let mut yes = message(json!([{"actionId": request["actionId"]}]));
+    yes["clientMessageId"] = json!("yes");
+    let first = asker.post(&path, yes.clone()).await.ok(201);
+    assert_eq!(asker.post(&path, yes).await.ok(201), first);
+    let change = proposed(&gemini, &asker, &host, "update_profile").await;
+    let before = asker.said_with_sam().await.len();
+    api.advance(Duration::from_mins(10));
+    let late = message(json!([{"actionId": change["actionId"]}]));
+    asker.post(&path, late).await.refused(410, "action_expired");
+    assert_eq!(asker.said_with_sam().await.len(), before);
 }
 
 #[tokio::test]

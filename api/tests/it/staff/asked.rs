@@ -1,6 +1,6 @@
 //! What waits for staff: requests to managed members, and people who aren't here.
 
-use humanchat_domain::admin::requested_people;
+use humanchat_domain::admin::requested_people::{self, RequestedKind};
 use serde_json::{Value, json};
 
 use super::place;
@@ -11,7 +11,7 @@ use crate::{
 
 async fn asks_for(person: &Person<'_>, name: &str) -> String {
     let mut tx = person.api.store.begin(None).await.unwrap();
-    let asked = requested_people::record(&mut tx, id(&person.id), name).await.unwrap();
+    let asked = requested_people::record(&mut tx, id(&person.id), RequestedKind::Person, name).await.unwrap().unwrap();
     tx.commit().await.unwrap();
     asked.id.to_string()
 }
@@ -35,7 +35,7 @@ async fn requests_to_managed_members_and_missing_people_are_walked_through_toget
     requests.reverse();
     assert_eq!(strings(&all["requests"], "id"), requests);
     let expected = json!([{
-        "id": jane, "name": "Jane Goodall", "request_count": 2, "status": "pending",
+        "id": jane, "kind": "person", "name": "Jane Goodall", "request_count": 2, "status": "pending",
         "last_requested_at": "2026-11-16T12:00:00.000Z", "created_at": "2026-11-16T12:00:00.000Z",
         "updated_at": "2026-11-16T12:00:00.000Z",
     }]);

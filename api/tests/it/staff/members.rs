@@ -137,3 +137,54 @@ async fn who_is_suspended_is_shut_out_within_five_seconds_until_it_ends() {
     eventually("the token is good again", async || (member.get("/api/auth/me").await.status == 200).then_some(()))
         .await;
 }
+
+#[tokio::test]
+async fn who_is_staff_no_more_answers_for_nobody() {
+    let api = api().await;
+    let people = place(&api, &["ward", "guest"]).await;
+    let [admin, manager, ward, guest] = &people[..] else { panic!("four people") };
+    admin.decides_about(ward, json!({"managed": true, "managerId": manager.id})).await.ok(200);
+    ward.appear().await;
+    let request = guest.ask(ward, "Hello?").await.ok(201)["request"].clone();
+    let shown = async || guest.see(ward).await["manager_id"].clone();
+    for (gone, back) in [
+        (json!({"role": "user"}), json!({"role": "manager"})),
+        (json!({"suspended": true}), json!({"suspended": false})),
+    ] {
+        assert_eq!(shown().await, json!(manager.id));
+        admin.decides_about(manager, gone).await.ok(200);
+        assert_eq!(shown().await, Value::Null);
+        let details = admin.decides_about(ward, json!({"managerId": manager.id})).await;
+        assert!(details.refused(422, "validation_failed")["fields"]["managerId"].is_string());
+        admin.decides_about(manager, back).await.ok(200);
+    }
+    let path = format!("/api/requests/{}/status", text(&request["id"]));
+    let decided = eventually("the manager is one again", async || {
+        let answer = manager.patch(&path, json!({"status": "approved"})).await;
+        (answer.status == 200).then(|| answer.json())
+    })
+    .await;
+    assert_eq!(decided["request"]["status"], "approved");
+    manager.patch(&path, json!({"status": "approved"})).await.ok(200);
+    let log = admin.audit("&action=request_decided").await;
+    assert_eq!(log.len(), 1);
+    assert_eq!((&log[0]["actor_user_id"], &log[0]["target"]), (&json!(manager.id), &request["id"]));
+    assert_eq!((&log[0]["before"], &log[0]["after"]), (&json!({"status": "pending"}), &json!({"status": "approved"})));
+}
+
+#[tokio::test]
+async fn nulls_empty_what_can_be_empty_and_change_nothing_else() {
+    let api = api().await;
+    let people = place(&api, &["ward"]).await;
+    let [admin, manager, ward] = &people[..] else { panic!("three people") };
+    let change = json!({"managed": true, "managerId": manager.id, "displayMode": "confidential"});
+    let before = admin.decides_about(ward, change).await.ok(200)["user"].clone();
+    let nulls =
+        json!({"role": null, "managed": null, "displayMode": null, "confidentialRate": null, "suspended": null});
+    assert_eq!(admin.decides_about(ward, nulls).await.ok(200)["user"], before);
+    let user = admin.decides_about(ward, json!({"managerId": null})).await.ok(200)["user"].clone();
+    assert_eq!((&user["managed"], &user["manager_id"]), (&json!(true), &Value::Null));
+    for body in [json!([]), json!(null), json!("managed"), json!({"managerId": 7}), json!({"id": ward.id})] {
+        assert!([400, 422].contains(&admin.decides_about(ward, body).await.status.as_u16()));
+    }
+}

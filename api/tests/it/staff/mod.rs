@@ -68,6 +68,7 @@ fn row(name: &str, member: &Person<'_>) -> (String, Option<Value>, [u16; 2]) {
             let body = json!({"title": "Hello", "body": "Everybody.", "startsAt": "2100-01-01T09:00:00Z"});
             ("/api/admin/announcements".to_owned(), Some(body), [202, 202])
         }
+        "get /api/admin/payments" => ("/api/admin/payments?status=captured".to_owned(), None, [200, 200]),
         "get /api/admin/payments/differences" => ("/api/admin/payments/differences".to_owned(), None, [200, 200]),
         "get /api/admin/sessions" => ("/api/admin/sessions?status=pending".to_owned(), None, [200, 200]),
         "get /api/admin/jobs" => ("/api/admin/jobs".to_owned(), None, [200, 200]),
@@ -166,8 +167,11 @@ async fn numbers_are_of_what_is_there() {
     host.patch(&format!("/api/sessions/{session}"), json!({"status": "complete"})).await.ok(200);
     assert_eq!(sessions().await, json!({"active": 0, "pending": 0, "completedToday": 1}));
     let metrics = admin.get("/api/admin/metrics?days=3").await.ok(200);
-    let day = |date: &str, sessions: i32| json!({"date": date, "activeSessions": sessions, "revenue": 0});
-    assert_eq!(metrics["sparkline"], json!([day("2026-11-14", 0), day("2026-11-15", 0), day("2026-11-16", 1)]));
+    let day = |date: &str, sessions: i32, requests: i32| json!({"date": date, "activeSessions": sessions, "revenue": 0, "requests": requests});
+    assert_eq!(
+        metrics["sparkline"],
+        json!([day("2026-11-14", 0, 0), day("2026-11-15", 0, 0), day("2026-11-16", 1, 1)])
+    );
     assert_eq!(
         metrics["revenue"],
         json!({"today": 0, "last7Days": 0, "last30Days": 0, "donations30d": 0, "currency": "usd"})

@@ -85,6 +85,14 @@ async fn a_paused_queue_waits_and_others_go_on() {
     let queues = admin.get("/api/admin/queues").await.ok(200)["queues"].clone();
     let default = queues.as_array().unwrap().iter().find(|queue| queue["name"] == "default").unwrap();
     assert_eq!((&default["waiting"], &default["paused_at"]), (&json!(1), &paused["paused_at"]));
+    assert_eq!(default["done_per_second"], 0.0);
+    let done_per_second = async || {
+        let queues = admin.get("/api/admin/queues").await.ok(200)["queues"].clone();
+        queues.as_array().unwrap().iter().find(|queue| queue["name"] == "mail").unwrap()["done_per_second"].clone()
+    };
+    assert_eq!(done_per_second().await, 0.1, "one in ten seconds");
+    api.advance(Duration::from_secs(10));
+    assert_eq!(done_per_second().await, 0.0);
     let resumed = admin.post("/api/admin/queues/default/resume", json!({})).await.ok(200)["queue"].clone();
     assert_eq!(resumed["paused_at"], Value::Null);
     admin.post("/api/admin/queues/default/resume", json!({})).await.ok(200);

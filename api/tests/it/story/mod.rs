@@ -2,16 +2,21 @@
 //! crashes, restarts and outages on the way don't change.
 
 mod announcements;
+mod collector;
 mod crashes;
 mod database;
+mod kills;
 mod mail;
+mod once;
 mod outages;
 mod payments;
+mod privacy;
 mod sam;
 mod smtp;
 pub mod stage;
 mod stops;
 mod storm;
+mod traces;
 
 use humanchat_domain::{id::InviteId, testing};
 use serde_json::{Value, json};

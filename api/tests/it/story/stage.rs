@@ -30,9 +30,9 @@ use crate::{
 const API: &str = env!("CARGO_BIN_EXE_humanchat-api");
 pub const SECRET: &str = "a secret of the tests, 32 bytes or more";
 
-/// The worker's program, which Cargo puts beside the api's.
-fn worker_program() -> PathBuf {
-    let program = Path::new(API).with_file_name("humanchat-worker");
+/// Another program, which Cargo puts beside the api's.
+fn program(name: &str) -> PathBuf {
+    let program = Path::new(API).with_file_name(name);
     assert!(program.exists(), "{} is not built: run bin/test", program.display());
     program
 }
@@ -112,6 +112,16 @@ impl Drop for Program {
     }
 }
 
+/// A payment provider's simulator as a process of its own, and its address.
+pub async fn simulator(folder: &Path) -> (Program, String) {
+    let simulator = Program::start(&program("humanchat-stripe"), &[], &[], folder);
+    let address = eventually("the simulator's address", async || {
+        Some(simulator.log().strip_prefix("Stripe simulator on ")?.strip_suffix('\n')?.to_owned())
+    });
+    let address = address.await;
+    (simulator, address)
+}
+
 /// What a story plays on.
 pub struct Stage {
     pub store: Store,
@@ -186,7 +196,14 @@ impl Stage {
 
     /// A worker process that works.
     pub async fn worker(&self, settings: &[(&str, &str)]) -> Program {
-        let mut program = Program::start(&worker_program(), &[], &self.settings(settings), self.scratch.path());
+        self.worker_on("default,mail,maintenance,bulk,model,payments", settings).await
+    }
+
+    /// A worker process that works on these queues.
+    pub async fn worker_on(&self, queues: &str, settings: &[(&str, &str)]) -> Program {
+        let program = program("humanchat-worker");
+        let mut program =
+            Program::start(&program, &["--queues", queues], &self.settings(settings), self.scratch.path());
         eventually("a worker that works", async || {
             assert_eq!(program.status(), None, "{}", program.log());
             program.log().contains("\"working\"").then_some(())

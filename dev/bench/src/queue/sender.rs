@@ -57,7 +57,7 @@ impl Sender {
     /// When a setting is missing or wrong.
     pub fn ours() -> Result<Self> {
         let settings = Settings::from_env()?;
-        humanchat_domain::logging::init(&settings)?;
+        let _no_traces = humanchat_domain::logging::init(&settings, "humanchat-bench")?;
         Ok(Self::Ours(Store::open(settings, Clock::System)?))
     }
 

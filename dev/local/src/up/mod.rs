@@ -48,12 +48,15 @@ pub(crate) struct Options {
     /// Where the product's executables are [default: where this one is]
     #[arg(long, value_name = "DIR")]
     bin_dir: Option<PathBuf>,
+    /// Where everything is kept [default: .data]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
 }
 
 /// Runs the product until Ctrl-C, SIGTERM or SIGHUP.
 pub(crate) async fn up(options: Options) -> Result<ExitCode> {
     let root = workspace_root()?;
-    let data = root.join(".data");
+    let data = options.data.as_ref().map_or_else(|| Ok(root.join(".data")), std::path::absolute)?;
     fs::create_dir_all(&data).with_context(|| format!("cannot make {}", data.display()))?;
     let Some(_lock) = place::lock(&data)? else {
         bail!("bin/dev already runs with the data in {}", data.display());
@@ -135,13 +138,13 @@ fn programs(options: &Options) -> Result<PathBuf> {
 
 fn summary(plan: &Plan, servers: &Servers, logins: &[String]) -> String {
     let url = plan.public_url.trim_end_matches('/');
-    let mut lines = vec![String::new(), "  HumanChat is up. Ctrl-C stops it; its data stays in .data.".to_owned()];
+    let mut lines = vec![String::new(), "  HumanChat is up. Ctrl-C stops it; its data stays.".to_owned()];
     lines.push(String::new());
-    for (name, path) in [("API", "/"), ("Docs", "/docs"), ("Mail", "/dev/mailbox")] {
+    for (name, path) in [("Try it", "/"), ("Console", "/console"), ("Docs", "/docs"), ("Mail", "/dev/mailbox")] {
         lines.push(format!("    {name:10}{url}{path}"));
     }
     for address in plan.addresses.iter().skip(1) {
-        lines.push(format!("    {:10}http://{}/", "API too", plan::reachable(*address)));
+        lines.push(format!("    {:10}http://{}/", "Also at", plan::reachable(*address)));
     }
     let payments = plan.stripe_url().unwrap_or_else(|| "Stripe, by your STRIPE_SECRET_KEY".to_owned());
     lines.push(format!("    {:10}{payments}", "Payments"));

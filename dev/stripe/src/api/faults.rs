@@ -26,7 +26,9 @@ pub(crate) enum Effect {
     /// It takes `delay_ms` longer.
     Delay,
     /// It is done, and the answer takes `delay_ms` longer.
-    Late,
+    DelayAfter,
+    /// 400, and nothing is done.
+    Refuse,
 }
 
 /// A rule. Without `times` and `probability` it strikes once.
@@ -71,6 +73,7 @@ pub(crate) struct Faults {
 pub(crate) struct Strike {
     pub(crate) effect: Option<Effect>,
     pub(crate) delay: Duration,
+    pub(crate) delay_after: Duration,
 }
 
 impl Faults {
@@ -93,7 +96,12 @@ impl Faults {
             if (!delays && strike.effect.is_some()) || !armed.strikes(method, path) {
                 continue;
             }
-            strike.delay += Duration::from_millis(armed.rule.delay_ms);
+            let delay = Duration::from_millis(armed.rule.delay_ms);
+            if armed.rule.effect == Effect::DelayAfter {
+                strike.delay_after = delay;
+            } else {
+                strike.delay += delay;
+            }
             if !delays {
                 strike.effect = Some(armed.rule.effect);
             }
@@ -169,6 +177,7 @@ mod tests {
         faults.arm(rule(r#"{"effect": "delay", "delay_ms": 30, "times": 5}"#));
         faults.arm(rule(r#"{"effect": "reset_after"}"#));
         let strike = faults.strike("POST", "/v1/refunds");
-        assert_eq!(strike, Strike { effect: Some(Effect::ResetAfter), delay: Duration::from_millis(30) });
+        let delay = Duration::from_millis(30);
+        assert_eq!(strike, Strike { effect: Some(Effect::ResetAfter), delay, ..Strike::default() });
     }
 }

@@ -87,13 +87,10 @@ impl Call {
             Verdict::Refuse(error) => return (self.reply(Err(error)), false),
             Verdict::Begin => {}
         }
-        if strike.effect == Some(Effect::Late) {
-            let reply = shared.with(|simulator| self.execute(simulator, None));
-            tokio::time::sleep(strike.delay).await;
-            return (reply, false);
-        }
         tokio::time::sleep(strike.delay).await;
-        (shared.with(|simulator| self.execute(simulator, strike.effect)), false)
+        let reply = shared.with(|simulator| self.execute(simulator, strike.effect));
+        tokio::time::sleep(strike.delay_after).await;
+        (reply, false)
     }
 
     /// Does it and keeps the answer, in one go.
@@ -101,6 +98,9 @@ impl Call {
         simulator.world.cause = Cause { request_id: Some(self.request_id.clone()), idempotency_key: self.key.clone() };
         let done = match effect {
             Some(Effect::ErrorBefore) => Err(ApiError::internal()),
+            Some(Effect::Refuse) => {
+                Err(ApiError::state("testmode_charges_only", "Your account cannot do this right now."))
+            }
             Some(Effect::ErrorAfter) => {
                 api::call(&mut simulator.world, self.request.clone()).and(Err(ApiError::internal()))
             }

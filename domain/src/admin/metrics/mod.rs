@@ -12,6 +12,7 @@ use crate::{
     Store,
     error::Result,
     money::Price,
+    payments,
     queue::{self, Backlog},
 };
 
@@ -49,22 +50,27 @@ pub struct SessionCounts {
 pub struct RequestCounts {
     /// Requests between members that wait for an answer.
     pub pending: i64,
-    /// People who aren't members, were asked for, and about whom nothing was done yet.
+    /// People and skills that were asked for, aren't here, and about whom nothing was done yet.
     pub requested_people_pending: i64,
 }
 
-/// Money: what was captured, less what was refunded, by the UTC day on which it was.
+/// Money, in major units: what was captured, by the UTC day on which it was, less what was given back on that day, whenever it
+/// had been captured. So a day can be below zero. It is all that payers paid, hosts' shares too.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RevenueTotals {
     /// Of sessions and donations, since midnight UTC.
+    #[schema(value_type = f64, example = 12.5)]
     pub today: Price,
     /// The same, of today and the six days before.
+    #[schema(value_type = f64, example = 12.5)]
     pub last7_days: Price,
     /// The same, of today and the 29 days before.
+    #[schema(value_type = f64, example = 12.5)]
     pub last30_days: Price,
     /// Of donations alone, of today and the 29 days before.
     #[serde(rename = "donations30d")]
+    #[schema(value_type = f64, example = 12.5)]
     pub donations_30d: Price,
     /// What it is counted in; what was paid in others isn't in it.
     #[schema(example = "usd")]
@@ -80,8 +86,11 @@ pub struct Day {
     pub date: NaiveDate,
     /// Sessions in progress or complete that began on it.
     pub active_sessions: i64,
-    /// What was captured on it, less what was refunded.
+    /// What was captured on it, less what was given back on it; in the currency of `revenue`, in major units.
+    #[schema(value_type = f64, example = 12.5)]
     pub revenue: Price,
+    /// Requests that were sent on it.
+    pub requests: i64,
 }
 
 /// The jobs of a queue.
@@ -121,19 +130,6 @@ pub struct Metrics {
     pub sparkline: Vec<Day>,
 }
 
-/// What came in, in minor units of [`CURRENCY`].
-#[derive(Debug, Default)]
-struct Revenue {
-    by_day: BTreeMap<NaiveDate, i64>,
-    donations_30d: i64,
-}
-
-impl Revenue {
-    fn since(&self, day: NaiveDate) -> i64 {
-        self.by_day.range(day..).map(|(_, minor)| minor).sum()
-    }
-}
-
 /// How things stand, with a sparkline of so many days.
 ///
 /// # Errors
@@ -146,24 +142,28 @@ pub async fn metrics(store: &Store, days: u32) -> Result<Metrics> {
     let totals = queries::totals(&mut snapshot, now).await?;
     let sessions = queries::sessions(&mut snapshot, today).await?;
     let requests = queries::requests(&mut snapshot).await?;
-    let began = queries::sessions_by_day(&mut snapshot, ago(days.saturating_sub(1))).await?;
+    let first = ago(days.saturating_sub(1));
+    let began = queries::sessions_by_day(&mut snapshot, first).await?;
+    let asked = queries::requests_by_day(&mut snapshot, first).await?;
     let jobs = queue::backlogs_at(&mut *snapshot, now).await?;
-    let revenue = Revenue::default();
+    let came_in = payments::takings(&mut snapshot, CURRENCY, ago(days.max(30) - 1)).await?;
     let price = |minor| Price::from_minor(minor, CURRENCY);
+    let since = |amounts: &BTreeMap<_, i64>, day| price(amounts.range(day..).map(|(_, minor)| minor).sum());
     let day = |date: NaiveDate| Day {
         date,
         active_sessions: began.get(&date).copied().unwrap_or_default(),
-        revenue: price(revenue.by_day.get(&date).copied().unwrap_or_default()),
+        revenue: price(came_in.by_day.get(&date).copied().unwrap_or_default()),
+        requests: asked.get(&date).copied().unwrap_or_default(),
     };
     Ok(Metrics {
         totals,
         sessions,
         requests,
         revenue: RevenueTotals {
-            today: price(revenue.since(today)),
-            last7_days: price(revenue.since(ago(6))),
-            last30_days: price(revenue.since(ago(29))),
-            donations_30d: price(revenue.donations_30d),
+            today: since(&came_in.by_day, today),
+            last7_days: since(&came_in.by_day, ago(6)),
+            last30_days: since(&came_in.by_day, ago(29)),
+            donations_30d: since(&came_in.gifts_by_day, ago(29)),
             currency: CURRENCY.to_owned(),
         },
         jobs: jobs.into_iter().map(|backlog| (backlog.queue.clone(), backlog.into())).collect(),

@@ -66,3 +66,19 @@ pub(super) async fn sessions_by_day(
     .await?;
     Ok(rows.into_iter().map(|row| (row.day, row.count)).collect())
 }
+
+/// How many requests were sent on each UTC day since `first`; days without any are left out.
+pub(super) async fn requests_by_day(
+    conn: &mut PgConnection,
+    first: NaiveDate,
+) -> sqlx::Result<BTreeMap<NaiveDate, i64>> {
+    let rows = sqlx::query!(
+        r#"select (created_at at time zone 'UTC')::date as "day!", count(*) as "count!" from requests
+           where created_at >= $1::date::timestamp at time zone 'UTC'
+           group by 1"#,
+        first,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.day, row.count)).collect())
+}

@@ -78,6 +78,29 @@ impl Standing {
         self.role == Role::Admin && !self.suspended
     }
 
+    fn is_staff(&self) -> bool {
+        self.role != Role::User && !self.suspended
+    }
+
+    /// How they stand after a change. Who isn't managed has no manager.
+    fn changed(self, change: &MemberChange, manager: Option<Self>) -> Result<Self, Refusal> {
+        let is_managed = change.managed.unwrap_or(self.managed);
+        if manager.is_some() && !is_managed {
+            return Err(Refusal::field("managerId", "is only for who is managed"));
+        }
+        let stays = change.manager_id.is_none();
+        let manager_id = manager.map(|manager| manager.id).or(self.manager_id.filter(|_| stays));
+        Ok(Self {
+            id: self.id,
+            role: change.role.unwrap_or(self.role),
+            managed: is_managed,
+            manager_id: manager_id.filter(|_| is_managed),
+            display_mode: change.display_mode.unwrap_or(self.display_mode),
+            confidential_rate: change.confidential_rate.unwrap_or(self.confidential_rate),
+            suspended: change.suspended.unwrap_or(self.suspended),
+        })
+    }
+
     /// The fields in which two differ, as each has them.
     fn difference(&self, other: &Self) -> (Value, Value) {
         let (one, other) = (self.fields(), other.fields());
@@ -126,66 +149,41 @@ pub async fn list(store: &Store, caller: UserId, query: &PeopleQuery, window: Wi
 /// # Errors
 /// `NotFound`, `Forbidden`, `LastAdmin`, `Invalid`.
 pub async fn change(tx: &mut Tx, caller: UserId, id: UserId, change: &Valid<MemberChange>) -> Result<Member> {
-    // With everybody who runs the place: whether somebody is the last to is decided by one at a time.
-    let standings = queries::lock(tx.conn(), caller, id).await?;
+    let manager = change.manager_id.as_ref().and_then(Option::as_ref);
+    let manager = manager.map(|manager| manager.get("user").or(Err(not_staff()))).transpose();
+    users::lock_admins(tx).await?;
+    let named = [Some(caller), Some(id), manager.as_ref().ok().copied().flatten()];
+    let standings = queries::lock(tx.conn(), &named.into_iter().flatten().collect::<Vec<_>>()).await?;
     let of = |id: UserId| standings.iter().find(|standing| standing.id == id).copied();
     let actor = of(caller).filter(|actor| !actor.suspended).ok_or(Refusal::Unauthenticated)?;
     let before = of(id).ok_or(Refusal::NotFound("user"))?;
-    let after = decide(tx, before, change).await?;
-    may_decide(actor, before, after, change)?;
-    let loses_an_admin = before.runs_the_place() && !after.runs_the_place();
-    if loses_an_admin && !standings.iter().any(|other| other.id != id && other.runs_the_place()) {
+    let manager = manager?.map(|manager| of(manager).filter(Standing::is_staff).ok_or(not_staff())).transpose()?;
+    let after = before.changed(change, manager)?;
+    may_decide(actor, before, after)?;
+    if before.runs_the_place() && !after.runs_the_place() && users::is_last_admin(tx, id).await? {
         return Err(Refusal::LastAdmin.into());
     }
     if caller == id && (after.role, after.suspended) != (before.role, before.suspended) {
         return Err(Refusal::Forbidden("another admin has to change your own role").into());
     }
+    let now = tx.now();
     if after != before {
-        let now = tx.now();
         queries::update(tx.conn(), &after, now).await?;
         let (was, is) = before.difference(&after);
         audit::record(tx, caller, AuditAction::UserChanged, &id.to_string(), (&was, &is)).await?;
     }
-    let now = tx.now();
     let member = users::members(tx.conn(), &[id], now).await?.pop();
     member.ok_or(Error::Internal("a member vanished"))
-}
-
-async fn decide(tx: &mut Tx, before: Standing, change: &MemberChange) -> Result<Standing> {
-    let mut after = Standing {
-        role: change.role.unwrap_or(before.role),
-        managed: change.managed.unwrap_or(before.managed),
-        display_mode: change.display_mode.unwrap_or(before.display_mode),
-        confidential_rate: change.confidential_rate.unwrap_or(before.confidential_rate),
-        suspended: change.suspended.unwrap_or(before.suspended),
-        ..before
-    };
-    if !after.managed {
-        after.manager_id = None;
-    }
-    if let Some(manager) = &change.manager_id {
-        after.manager_id = manager.map(|manager| manager.get("user").or(Err(not_staff()))).transpose()?;
-        match after.manager_id {
-            Some(_) if !after.managed => {
-                return Err(Refusal::field("managerId", "is only for who is managed").into());
-            }
-            Some(manager) if !queries::is_staff(tx.conn(), manager).await? => return Err(not_staff().into()),
-            _ => {}
-        }
-    }
-    Ok(after)
 }
 
 fn not_staff() -> Refusal {
     Refusal::field("managerId", "must be a manager or an admin")
 }
 
-fn may_decide(actor: Standing, before: Standing, after: Standing, change: &MemberChange) -> Result<(), Refusal> {
+fn may_decide(actor: Standing, before: Standing, after: Standing) -> Result<(), Refusal> {
     match actor.role {
         Role::Manager if before.role != Role::User => Err(Refusal::Forbidden("only admins decide about staff")),
-        Role::Manager if change.role.is_some() && after.role != before.role => {
-            Err(Refusal::Forbidden("only admins change roles"))
-        }
+        Role::Manager if after.role != before.role => Err(Refusal::Forbidden("only admins change roles")),
         Role::Admin | Role::Manager => Ok(()),
         Role::User => Err(Refusal::Forbidden("only staff may do this")),
     }

@@ -93,28 +93,18 @@ pub(super) async fn list(conn: &mut PgConnection, filter: &Filter) -> sqlx::Resu
     .await
 }
 
-/// Locks two people and everybody who runs the place, in id order, and says how they stand.
-pub(super) async fn lock(conn: &mut PgConnection, actor: UserId, target: UserId) -> sqlx::Result<Vec<Standing>> {
+/// Locks these people, in id order, and says how they stand. Who has left is left out.
+pub(super) async fn lock(conn: &mut PgConnection, ids: &[UserId]) -> sqlx::Result<Vec<Standing>> {
+    let ids: Vec<_> = ids.iter().map(|id| id.0).collect();
     sqlx::query_as!(
         Standing,
         r#"select id as "id: UserId", role as "role: Role", managed, manager_id as "manager_id: UserId",
                   display_mode as "display_mode: DisplayMode", confidential_rate, suspended_at is not null as "suspended!"
-           from users
-           where erased_at is null and (id in ($1, $2) or (role = 'admin' and suspended_at is null))
+           from users where erased_at is null and id = any($1)
            order by id for no key update"#,
-        actor.0,
-        target.0,
+        &ids,
     )
     .fetch_all(conn)
-    .await
-}
-
-pub(super) async fn is_staff(conn: &mut PgConnection, id: UserId) -> sqlx::Result<bool> {
-    sqlx::query_scalar!(
-        r#"select exists (select from users where id = $1 and role <> 'user' and suspended_at is null) as "is!""#,
-        id.0,
-    )
-    .fetch_one(conn)
     .await
 }
 

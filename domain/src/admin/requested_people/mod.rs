@@ -1,5 +1,5 @@
-//! People whom members ask for and who aren't members, and requests to managed members: what staff
-//! look after.
+//! People and skills that members ask for and that aren't here, and requests to managed members: what
+//! staff look after.
 
 mod queries;
 
@@ -22,8 +22,17 @@ use crate::{
 
 /// How long a name may be.
 const LONGEST: usize = 120;
+/// For how many people and skills somebody counts: more than anybody misses, and few enough that nobody floods the list.
+const MOST_BY_ONE: i64 = 100;
 
 text_enum! {
+    /// What is asked for.
+    RequestedKind {
+        /// Somebody, by name.
+        Person,
+        /// Somebody who knows a thing.
+        Skill,
+    }
     /// How far staff are with somebody who was asked for.
     RequestedPersonStatus {
         /// Nobody has done anything yet.
@@ -37,11 +46,13 @@ text_enum! {
     }
 }
 
-/// Somebody who was asked for and isn't a member.
+/// Somebody who was asked for and isn't a member, or a skill that no member has.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct RequestedPerson {
     /// Id.
     pub id: RequestedPersonId,
+    /// Whether it is a person's name or a skill.
+    pub kind: RequestedKind,
     /// As they were called the first time.
     pub name: String,
     /// How many people asked for them.
@@ -83,21 +94,34 @@ struct Position {
     people: Option<RequestedPersonId>,
 }
 
-/// Notes that a member asked for somebody who isn't here. However often, they count once for a
-/// name, whatever its case and spaces.
+/// Notes that a member asked for somebody or something that isn't here. However often, they count once
+/// for a name, whatever its case and spaces; `None` where they have asked for too many already.
 ///
 /// # Errors
 /// `Invalid` where the name isn't one line of at most 120 characters.
-pub async fn record(tx: &mut Tx, requester: UserId, name: &str) -> Result<RequestedPerson> {
+pub async fn record(
+    tx: &mut Tx,
+    requester: UserId,
+    kind: RequestedKind,
+    name: &str,
+) -> Result<Option<RequestedPerson>> {
     let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
     if !(1..=LONGEST).contains(&name.chars().count()) {
         return Err(Refusal::field("name", "must have 1 to 120 characters").into());
     }
     check_line(&name).map_err(|reason| Refusal::field("name", reason))?;
+    if queries::count_by(tx.conn(), requester).await? >= MOST_BY_ONE {
+        return Ok(None);
+    }
     let (id, now) = (RequestedPersonId::new(), tx.now());
-    let id = queries::ask_for(tx.conn(), id, &name, &name.to_lowercase(), now).await?;
+    let key = match kind {
+        RequestedKind::Person => name.to_lowercase(),
+        // No name has two lines.
+        RequestedKind::Skill => format!("skill\n{}", name.to_lowercase()),
+    };
+    let id = queries::ask_for(tx.conn(), id, kind, (&name, &key), now).await?;
     queries::count(tx.conn(), id, requester).await?;
-    load(tx, id).await
+    load(tx, id).await.map(Some)
 }
 
 /// What waits for staff: requests to managed members, and people who were asked for.
@@ -154,9 +178,9 @@ pub async fn change(
     load(tx, id).await
 }
 
-/// Whom somebody asked for.
-pub(crate) async fn names_by(store: &Store, asker: UserId) -> Result<Vec<String>> {
-    Ok(queries::names_by(&store.pool, asker).await?)
+/// Whom, or what, somebody asked for.
+pub(crate) async fn names_by(store: &Store, asker: UserId, kind: RequestedKind) -> Result<Vec<String>> {
+    Ok(queries::names_by(&store.pool, asker, kind).await?)
 }
 
 async fn load(tx: &mut Tx, id: RequestedPersonId) -> Result<RequestedPerson> {

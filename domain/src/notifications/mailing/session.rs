@@ -27,7 +27,11 @@ pub(super) async fn standing(tx: &mut Tx, found: &Found) -> Result<Standing> {
     let is_this_version = found.data["version"].as_i64().is_none_or(|version| version == i64::from(session.version));
     let lies_ahead = session.status == SessionStatus::Pending && session.start_time.0 > now;
     let (is_so, method) = match found.kind {
-        NotificationKind::SessionCancelled => (session.status == SessionStatus::Cancelled, Some(Method::Cancel)),
+        NotificationKind::SessionCancelled => match session.status {
+            SessionStatus::Cancelled => (true, Some(Method::Cancel)),
+            // Calendars keep what was missed.
+            status => (status == SessionStatus::NoShow, None),
+        },
         NotificationKind::SessionReminder => (lies_ahead && is_this_version, None),
         _ => (lies_ahead && is_this_version, Some(Method::Request)),
     };

@@ -71,11 +71,11 @@ pub(super) struct Call {
 pub(super) const KEY_LIFE: TimeDelta = TimeDelta::hours(23);
 /// When the job of a call that a request makes looks after it.
 pub(super) const LOOK_AFTER: TimeDelta = TimeDelta::seconds(15);
-/// How often what the provider failed at is asked for anew.
+/// How often what came to nothing, without anybody having refused it, is asked for anew.
 pub(super) const MOST_ROUNDS: i64 = 5;
 /// The provider's own failure, after it was looked up that nothing came of the call.
-const FAILED: &str = "upstream_failed";
-const TOO_OLD: &str = "key_too_old";
+pub(super) const FAILED: &str = "upstream_failed";
+pub(super) const TOO_OLD: &str = "key_too_old";
 
 /// What the provider showed.
 #[derive(Debug)]
@@ -153,11 +153,15 @@ pub(super) async fn make(store: &Store, request_id: Option<String>, id: PaymentC
     }
     let now = store.clock.now();
     if begun_before && now - call.created_at >= KEY_LIFE {
-        let end = End::refused(TOO_OLD, "it was not known in time whether this was done", None);
+        let seen = current(stripe, &call, &payment, now).await?;
+        let end = End::refused(TOO_OLD, "it was not known in time whether this was done", seen);
         return settle(store, request_id, &call, &payment, end).await.map(Some);
     }
     let party = party(store, &call, &payment).await?;
-    queries::attempt(&store.pool, call.id, now).await?;
+    if !queries::attempt(&store.pool, call.id, now).await? {
+        // Somebody else has settled it meanwhile.
+        return Ok(None);
+    }
     let end = match send(store, stripe, &call, &payment, party.as_deref()).await {
         Ok(seen) => End::done(seen),
         Err(Failure::Refused { code, message }) => {

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use serde_json::json;
 
-use super::{Ask, Call, CallKind, FAILED, MOST_ROUNDS, ask, ask_back};
+use super::{Ask, Call, CallKind, FAILED, MOST_ROUNDS, TOO_OLD, ask, ask_back};
 use crate::{
     error::Result,
     payments::{
@@ -26,7 +26,7 @@ pub(super) async fn follow(tx: &mut Tx, call: &Call, code: &str) -> Result<()> {
         return Ok(());
     }
     let rounds = queries::refusals(tx.conn(), call.payment_id, call.kind).await?;
-    if code == FAILED && rounds < MOST_ROUNDS && still_wanted(call.kind, &payment) {
+    if [FAILED, TOO_OLD].contains(&code) && rounds < MOST_ROUNDS && still_wanted(call.kind, &payment) {
         let pause = TimeDelta::seconds(30 * rounds);
         if call.kind == CallKind::Capture {
             observe::begin_capture(tx, &payment).await?;

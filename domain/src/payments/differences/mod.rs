@@ -57,6 +57,18 @@ pub(super) async fn note(
     Ok(())
 }
 
+/// The payment has moved on: what was noted of these kinds about it is of the past.
+pub(super) async fn resolve_all(tx: &mut Tx, payment: PaymentId, kinds: &[&str]) -> Result<()> {
+    let now = tx.now();
+    Ok(queries::resolve_all(tx.conn(), payment, kinds, now).await?)
+}
+
+/// Of a kind, only these are left.
+pub(super) async fn resolve_others(tx: &mut Tx, kind: &str, left: &[String]) -> Result<()> {
+    let now = tx.now();
+    Ok(queries::resolve_others(tx.conn(), kind, left, now).await?)
+}
+
 /// What was noted about this, of these kinds, is no more.
 pub(super) async fn resolve(tx: &mut Tx, object_id: &str, kinds: &[&str]) -> Result<()> {
     let now = tx.now();

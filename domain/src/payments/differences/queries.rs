@@ -54,6 +54,42 @@ pub(super) async fn resolve(
     Ok(())
 }
 
+pub(super) async fn resolve_all(
+    conn: &mut PgConnection,
+    payment: PaymentId,
+    kinds: &[&str],
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update payment_differences set resolved_at = $3
+         where payment_id = $1 and kind = any($2) and resolved_at is null",
+        payment.0,
+        kinds as &[&str],
+        now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn resolve_others(
+    conn: &mut PgConnection,
+    kind: &str,
+    left: &[String],
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update payment_differences set resolved_at = $3
+         where kind = $1 and resolved_at is null and object_id <> all ($2)",
+        kind,
+        left,
+        now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 pub(super) async fn open(pool: &Pool) -> sqlx::Result<Vec<Difference>> {
     sqlx::query_as!(
         Difference,

@@ -2,9 +2,13 @@
 //!
 //! What is taken lies at the provider (debit, positive) and is owed to the payee and the platform
 //! (credit, negative). The database refuses entries that don't sum to zero, a second capture of a
-//! payment, and any change.
+//! payment, and any change. What came in, in all, is added up from one index.
 
 mod queries;
+mod totals;
+
+pub(crate) use totals::takings;
+pub use totals::{DonationTotal, DonationTotals, donation_totals};
 
 use super::{Payment, amounts};
 use crate::{error::Result, id::UserId, tx::Tx};
@@ -30,13 +34,13 @@ pub(super) async fn book(tx: &mut Tx, payment: &Payment, from: Balance, to: Bala
     let captured = to.captured_minor - from.captured_minor;
     if captured > 0 {
         let entries = entries(payment, 0, captured);
-        queries::insert(tx.conn(), payment, "capture", &entries, now).await?;
+        queries::insert(tx.conn(), payment, ("capture", captured), &entries, now).await?;
     }
     if to.refunded_minor != from.refunded_minor {
         let kind = if to.refunded_minor > from.refunded_minor { "refund" } else { "refund_failure" };
         let (before, after) = (to.captured_minor - from.refunded_minor, to.captured_minor - to.refunded_minor);
         let entries = entries(payment, before, after);
-        queries::insert(tx.conn(), payment, kind, &entries, now).await?;
+        queries::insert(tx.conn(), payment, (kind, after - before), &entries, now).await?;
     }
     Ok(())
 }
@@ -49,7 +53,8 @@ pub(super) async fn pass_on(tx: &mut Tx, payment: &Payment, amount_minor: i64) -
         Entry { account: "provider", user_id: None, amount_minor: -amount_minor },
         Entry { account: "payee", user_id: payment.payee_user_id, amount_minor },
     ];
-    Ok(queries::insert(tx.conn(), payment, kind, &entries, now).await?)
+    // Nothing came in or was given back.
+    Ok(queries::insert(tx.conn(), payment, (kind, 0), &entries, now).await?)
 }
 
 /// What it takes to move everybody's share from that of one net amount to that of another.

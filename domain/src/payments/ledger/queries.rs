@@ -1,16 +1,20 @@
 //! SQL of the ledger.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::Entry;
-use crate::payments::Payment;
+use super::{DonationTotal, Entry};
+use crate::{
+    id::UserId,
+    payments::{Payment, PaymentKind},
+};
 
+/// Books entries; with them, what this brought in all: negative where it was given back.
 pub(super) async fn insert(
     conn: &mut PgConnection,
     payment: &Payment,
-    kind: &str,
+    (kind, amount_minor): (&str, i64),
     entries: &[Entry],
     now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
@@ -19,7 +23,8 @@ pub(super) async fn insert(
     let amounts: Vec<_> = entries.iter().map(|entry| entry.amount_minor).collect();
     sqlx::query!(
         "with booked as (
-           insert into ledger_transactions (id, payment_id, kind, currency, created_at) values ($1, $2, $3, $4, $5)
+           insert into ledger_transactions (id, payment_id, kind, currency, created_at, amount_minor, is_gift, payee_user_id)
+           values ($1, $2, $3, $4, $5, $9, $10, $11)
          )
          insert into ledger_entries (transaction_id, account, user_id, amount_minor)
          select $1, * from unnest($6::text[], $7::uuid[], $8::bigint[])",
@@ -31,8 +36,49 @@ pub(super) async fn insert(
         &accounts,
         &users as &[Option<Uuid>],
         &amounts,
+        amount_minor,
+        payment.kind == PaymentKind::Donation,
+        payment.payee_user_id.map(|id| id.0),
     )
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// What came in on a UTC day, by donations or by sessions.
+#[derive(Debug)]
+pub(crate) struct Taking {
+    pub day: NaiveDate,
+    pub is_gift: bool,
+    pub amount_minor: i64,
+}
+
+/// What was taken less what was given back, since the beginning of `first`.
+pub(super) async fn takings(conn: &mut PgConnection, currency: &str, first: NaiveDate) -> sqlx::Result<Vec<Taking>> {
+    sqlx::query_as!(
+        Taking,
+        r#"select (created_at at time zone 'UTC')::date as "day!", is_gift, sum(amount_minor)::bigint as "amount_minor!"
+           from ledger_transactions
+           where currency = $1 and created_at >= $2::date::timestamp at time zone 'UTC' and amount_minor <> 0
+           group by 1, 2"#,
+        currency,
+        first,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// What was given in each currency, to one person or to anybody.
+pub(super) async fn gifts(conn: &mut PgConnection, payee: Option<UserId>) -> sqlx::Result<Vec<DonationTotal>> {
+    sqlx::query_as!(
+        DonationTotal,
+        r#"select currency, sum(amount_minor)::bigint as "amount!",
+                  (coalesce(sum(amount_minor) filter (where payee_user_id is null), 0))::bigint as "amount_to_platform!"
+           from ledger_transactions
+           where is_gift and ($1::uuid is null or payee_user_id = $1)
+           group by currency order by currency"#,
+        payee.map(|id| id.0),
+    )
+    .fetch_all(conn)
+    .await
 }

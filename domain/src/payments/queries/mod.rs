@@ -56,11 +56,13 @@ impl<'a> NewPayment<'a> {
     }
 }
 
+/// Also keeps what the payee's cause is called now, if it is a donation.
 pub(super) async fn insert(conn: &mut PgConnection, new: &NewPayment<'_>, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query!(
         "insert into payments (id, kind, session_id, payer_user_id, payee_user_id, amount_minor, currency, fee_percent,
-                               message, authorize_at, method_id, checked_at, created_at, updated_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $12)",
+                               message, charity_name, authorize_at, method_id, checked_at, created_at, updated_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, (select charity_name from users where id = $5 and $2 = 'donation'),
+                 $10, $11, $12, $12, $12)",
         new.id.0,
         new.kind as PaymentKind,
         new.session_id.map(|id| id.0),
@@ -304,16 +306,16 @@ pub(super) async fn open_call_of(conn: &mut PgConnection, id: PaymentId) -> sqlx
     .await
 }
 
-/// Notes that a call is about to be made.
-pub(super) async fn attempt(pool: &Pool, id: PaymentCallId, now: DateTime<Utc>) -> sqlx::Result<()> {
-    sqlx::query!(
+/// Notes that a call is about to be made. False when it was settled before.
+pub(super) async fn attempt(pool: &Pool, id: PaymentCallId, now: DateTime<Utc>) -> sqlx::Result<bool> {
+    let result = sqlx::query!(
         "update payment_calls set attempts = attempts + 1, attempted_at = $2 where id = $1 and state = 'open'",
         id.0,
         now,
     )
     .execute(pool)
     .await?;
-    Ok(())
+    Ok(result.rows_affected() > 0)
 }
 
 /// False when it was settled before.
@@ -337,6 +339,16 @@ pub(super) async fn settle_call(
     Ok(result.rows_affected() > 0)
 }
 
+/// Whether the payment's last call of this kind came to nothing.
+pub(super) async fn was_refused(conn: &mut PgConnection, id: PaymentId, kind: CallKind) -> sqlx::Result<bool> {
+    let last = sqlx::query_scalar!(
+        "select state from payment_calls where payment_id = $1 and kind = $2 order by id desc limit 1",
+        id.0,
+        kind as CallKind,
+    );
+    Ok(last.fetch_optional(conn).await?.is_some_and(|state| state == "refused"))
+}
+
 /// How often the payment was refused this kind of call.
 pub(super) async fn refusals(conn: &mut PgConnection, id: PaymentId, kind: CallKind) -> sqlx::Result<i64> {
     sqlx::query_scalar!(
@@ -353,6 +365,7 @@ pub(super) struct Facts {
     pub payer_name: String,
     pub payee_name: Option<String>,
     pub charity_name: Option<String>,
+    pub message: Option<String>,
     pub paid_at: Timestamp,
 }
 
@@ -360,7 +373,7 @@ pub(super) struct Facts {
 pub(super) async fn facts(conn: &mut PgConnection, id: PaymentId) -> sqlx::Result<Option<Facts>> {
     sqlx::query_as!(
         Facts,
-        r#"select payer.name as payer_name, payee.name as "payee_name?", payee.charity_name as "charity_name?",
+        r#"select payer.name as payer_name, payee.name as "payee_name?", p.charity_name, p.message,
                   l.created_at as "paid_at: Timestamp"
            from payments p
            join ledger_transactions l on l.payment_id = p.id and l.kind = 'capture'

@@ -20,6 +20,7 @@ const OVERLAP: TimeDelta = TimeDelta::minutes(15);
 const FAR_BACK: TimeDelta = TimeDelta::days(8);
 /// How long something may be unsettled before it is asked for.
 const PATIENCE: TimeDelta = TimeDelta::minutes(10);
+const HELD_FOR_NOTHING: &str = "held_for_nothing";
 /// How much is asked for at a time.
 const BATCH: i64 = 200;
 
@@ -37,15 +38,18 @@ pub async fn reconcile(store: &Store) -> Result<()> {
 /// Takes the events that no webhook brought.
 async fn hear_what_was_missed(store: &Store, now: DateTime<Utc>) -> Result<()> {
     let since = queries::events_read(&store.pool).await?.map_or(now - FAR_BACK, |read| read - OVERLAP);
-    let notices = store.stripe()?.notices_since(since).await?;
-    let mut missed = 0;
-    // The oldest first, in units that end.
-    for batch in notices.rchunks(100) {
+    let (mut missed, mut after) = (0, None);
+    loop {
+        let (notices, next) = store.stripe()?.notices_since(since, after).await?;
         let mut tx = store.begin(None).await?;
-        for notice in batch.iter().rev() {
+        for notice in notices.iter().rev() {
             missed += u32::from(webhooks::take(&mut tx, notice).await?);
         }
         tx.commit().await?;
+        if next.is_none() {
+            break;
+        }
+        after = next;
     }
     if missed > 0 {
         tracing::warn!(missed, "events had not been delivered");
@@ -73,6 +77,7 @@ async fn ask_for_unsettled(store: &Store, now: DateTime<Utc>) -> Result<()> {
 async fn find_strange_holds(store: &Store, now: DateTime<Utc>) -> Result<()> {
     let intents = store.stripe()?.intents_since(now - FAR_BACK).await?;
     let held: Vec<Intent> = intents.into_iter().filter(|intent| intent.held == Held::All).collect();
+    let mut strange = Vec::new();
     for intent in held {
         let status = match intent.payment_id {
             Some(id) => queries::status(&store.pool, id).await?,
@@ -84,8 +89,11 @@ async fn find_strange_holds(store: &Store, now: DateTime<Utc>) -> Result<()> {
         let details = json!({"amount": intent.amount_minor, "currency": intent.currency, "our_status": status});
         let known = intent.payment_id.filter(|_| status.is_some());
         let mut tx = store.begin(None).await?;
-        differences::note(&mut tx, known, &intent.id, "held_for_nothing", &details).await?;
+        differences::note(&mut tx, known, &intent.id, HELD_FOR_NOTHING, &details).await?;
         tx.commit().await?;
+        strange.push(intent.id);
     }
-    Ok(())
+    let mut tx = store.begin(None).await?;
+    differences::resolve_others(&mut tx, HELD_FOR_NOTHING, &strange).await?;
+    tx.commit().await
 }

@@ -35,7 +35,10 @@ pub(super) use read::Around;
 use crate::{
     config::{SettingError, Settings, unusable},
     id::{PaymentCallId, PaymentId},
+    providers,
 };
+
+const PROVIDER: &str = "stripe";
 
 /// How long a call that changes something may take; a client waits for it.
 const CALL_TIMEOUT: Duration = Duration::from_secs(8);
@@ -139,9 +142,16 @@ impl Stripe {
     }
 
     /// Sends a request that changes something, under its key.
-    async fn change<R: StripeRequest>(&self, key: &str, request: &R) -> Answer<R::Output>
+    async fn change<R: StripeRequest + Sync>(&self, key: &str, request: &R) -> Answer<R::Output>
     where
-        R::Output: miniserde::Deserialize,
+        R::Output: miniserde::Deserialize + Send,
+    {
+        providers::call(PROVIDER, name_of::<R>(), Failure::word, self.send(key, request)).await
+    }
+
+    async fn send<R: StripeRequest + Sync>(&self, key: &str, request: &R) -> Answer<R::Output>
+    where
+        R::Output: miniserde::Deserialize + Send,
     {
         let key = IdempotencyKey::new(key).map_err(|_| Failure::Unknown { answered: false })?;
         let deadline = Instant::now() + CALL_TIMEOUT;
@@ -157,12 +167,19 @@ impl Stripe {
     }
 
     /// Looks something up.
-    async fn look_up<R: StripeRequest>(&self, request: &R) -> Result<R::Output, StripeError>
+    async fn look_up<R: StripeRequest + Sync>(&self, request: &R) -> Result<R::Output, StripeError>
     where
-        R::Output: miniserde::Deserialize,
+        R::Output: miniserde::Deserialize + Send,
     {
-        request.customize().send(&self.client).await
+        let answer = request.customize().send(&self.client);
+        providers::call(PROVIDER, name_of::<R>(), |_| "failed", answer).await
     }
+}
+
+/// A request's kind, such as `CapturePaymentIntent`.
+fn name_of<R>() -> &'static str {
+    let path = std::any::type_name::<R>();
+    path.rsplit("::").next().unwrap_or(path)
 }
 
 /// What a payer sees at Stripe, and where they go from there.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
-use serde::Deserialize;
+use serde_json::Value;
 use stripe::StripeError;
 use stripe_shared::{
     ApiErrors, ApiErrorsType, Charge, CheckoutSession, CheckoutSessionStatus, PaymentIntent, PaymentIntentStatus,
@@ -27,6 +27,16 @@ pub(crate) enum Failure {
     },
     /// It may have happened. `answered` says that Stripe is done with the request, badly.
     Unknown { answered: bool },
+}
+
+impl Failure {
+    /// How operators call it.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::Refused { .. } => "refused",
+            Self::Unknown { .. } => "unknown",
+        }
+    }
 }
 
 impl From<StripeError> for Failure {
@@ -177,39 +187,94 @@ impl From<SetupIntent> for Setup {
 }
 
 /// What an event says, of which we only need whom to ask about.
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 pub(crate) struct Notice {
     pub id: String,
     pub r#type: String,
     pub api_version: Option<String>,
-    pub created: i64,
-    data: Data,
-}
-
-#[derive(Debug, Deserialize)]
-struct Data {
-    object: Object,
-}
-
-#[derive(Debug, Deserialize)]
-struct Object {
-    id: Option<String>,
-    #[serde(rename = "object")]
-    kind: Option<String>,
-    payment_intent: Option<serde_json::Value>,
+    pub created: Option<DateTime<Utc>>,
+    /// The intent or checkout that it is about, if it is about one.
+    pub object_id: Option<String>,
 }
 
 impl Notice {
-    /// What it is about, if that is something we may know: an intent, setup, checkout, transfer or account.
-    pub(crate) fn object_id(&self) -> Option<String> {
-        let object = &self.data.object;
-        match object.kind.as_deref()? {
-            "payment_intent" | "setup_intent" | "checkout.session" | "transfer" | "account" => object.id.clone(),
-            "charge" | "refund" | "dispute" => match object.payment_intent.as_ref()? {
-                serde_json::Value::String(id) => Some(id.clone()),
-                intent => intent.get("id")?.as_str().map(ToOwned::to_owned),
-            },
-            _ => None,
+    /// Reads an event of whatever version: only id and type must be there.
+    pub(crate) fn read(body: &[u8]) -> Option<Self> {
+        Self::of(&serde_json::from_slice(body).ok()?)
+    }
+
+    pub(super) fn of(event: &Value) -> Option<Self> {
+        let text = |name: &str| event[name].as_str().filter(|text| !text.contains('\0')).map(ToOwned::to_owned);
+        Some(Self {
+            id: text("id").filter(|id| is_id(id))?,
+            r#type: text("type")?,
+            api_version: text("api_version"),
+            created: event["created"].as_i64().and_then(|seconds| DateTime::from_timestamp(seconds, 0)),
+            object_id: subject(&event["data"]["object"]).filter(|id| is_id(id)).map(ToOwned::to_owned),
+        })
+    }
+}
+
+/// What an object is or belongs to, if that is something we may know: an intent, setup, checkout, transfer or account.
+fn subject(object: &Value) -> Option<&str> {
+    match object["object"].as_str()? {
+        "payment_intent" | "setup_intent" | "checkout.session" | "transfer" | "account" => object["id"].as_str(),
+        // Its id, or all of it.
+        "charge" | "refund" | "dispute" => {
+            let intent = &object["payment_intent"];
+            intent.as_str().or(intent["id"].as_str())
         }
+        _ => None,
+    }
+}
+
+fn is_id(text: &str) -> bool {
+    (1..=255).contains(&text.len()) && !text.contains('\0')
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn of_an_event_only_id_and_type_must_be_there() {
+        let intent = json!({"object": "payment_intent", "id": "pi_1"});
+        for (event, object_id) in [
+            (json!({"id": "evt_1", "type": "x"}), None),
+            (json!({"id": "evt_1", "type": "x", "data": {"object": intent}}), Some("pi_1")),
+            (
+                json!({"id": "evt_1", "type": "x", "data": {"object": {"object": "charge", "payment_intent": "pi_1"}}}),
+                Some("pi_1"),
+            ),
+            (
+                json!({"id": "evt_1", "type": "x", "data": {"object": {"object": "refund", "payment_intent": intent}}}),
+                Some("pi_1"),
+            ),
+            (
+                json!({"id": "evt_1", "type": "x", "data": {"object": {"object": "charge", "payment_intent": null}}}),
+                None,
+            ),
+            (json!({"id": "evt_1", "type": "x", "data": {"object": {"object": "payment_intent", "id": 1}}}), None),
+            (json!({"id": "evt_1", "type": "x", "data": {"object": {"object": "payment_intent", "id": "\0"}}}), None),
+            (
+                json!({"id": "evt_1", "type": "x", "data": [], "created": "2099-01-01T00:00:00Z", "api_version": 2}),
+                None,
+            ),
+            (json!({"id": "evt_1", "type": "x", "api_version": "\0", "created": i64::MAX}), None),
+        ] {
+            let notice = Notice::read(event.to_string().as_bytes()).unwrap();
+            assert_eq!(notice.object_id.as_deref(), object_id, "{event}");
+            assert_eq!((notice.created, notice.api_version), (None, None));
+        }
+        for event in
+            [json!({}), json!([]), json!(null), json!({"id": "", "type": "x"}), json!({"id": "evt", "type": 1})]
+        {
+            assert!(Notice::read(event.to_string().as_bytes()).is_none(), "{event}");
+        }
+        let dated = json!({"id": "evt_1", "type": "x", "created": 7, "api_version": "v"});
+        let notice = Notice::of(&dated).unwrap();
+        assert_eq!((notice.created, notice.api_version), (DateTime::from_timestamp(7, 0), Some("v".to_owned())));
     }
 }

@@ -22,14 +22,12 @@ use crate::{
 };
 
 const PAGE: i64 = 100;
-/// No list is walked further: what lies behind is had by the next look.
-const MOST_PAGES: usize = 50;
 
-/// A list that is walked, newest first.
+/// A list that is walked to its end, newest first.
 macro_rules! walk {
     ($stripe:expr, $request:expr, |$item:ident| $visit:expr) => {{
         let mut after: Option<String> = None;
-        for _ in 0..MOST_PAGES {
+        loop {
             let mut request = $request.limit(PAGE);
             if let Some(after) = after.take() {
                 request = request.starting_after(after);
@@ -139,20 +137,29 @@ impl Stripe {
         Ok(false)
     }
 
-    /// What happened since then, the newest first.
-    pub(in crate::payments) async fn notices_since(&self, since: DateTime<Utc>) -> Result<Vec<Notice>> {
-        let mut notices = Vec::new();
-        let listed = ListEvent::new().created(RangeQueryTs::gte(since.timestamp()));
-        walk!(self, listed.clone(), |event| {
+    /// What happened since then, the newest first: the page after an event, and where the next begins.
+    pub(in crate::payments) async fn notices_since(
+        &self,
+        since: DateTime<Utc>,
+        after: Option<String>,
+    ) -> Result<(Vec<Notice>, Option<String>)> {
+        let mut request = ListEvent::new().created(RangeQueryTs::gte(since.timestamp())).limit(PAGE);
+        if let Some(after) = after {
+            request = request.starting_after(after);
+        }
+        let page = self.look_up(&request).await.map_err(failed)?;
+        let next = page.data.last().filter(|_| page.has_more).map(|last| last.id.to_string());
+        let mut notices = Vec::with_capacity(page.data.len());
+        for event in page.data {
             let object = miniserde::json::to_string(&event.data.object);
             let object: serde_json::Value = serde_json::from_str(&object)?;
-            let notice = serde_json::json!({
+            let event = serde_json::json!({
                 "id": event.id.to_string(), "type": event.type_.to_string(), "api_version": event.api_version,
                 "created": event.created, "data": {"object": object},
             });
-            notices.push(serde_json::from_value(notice)?);
-        });
-        Ok(notices)
+            notices.extend(Notice::of(&event));
+        }
+        Ok((notices, next))
     }
 }
 

@@ -32,10 +32,7 @@ pub async fn receive(store: &Store, request_id: Option<String>, signature: &str,
     if !signature::is_valid(signature, body, secrets, store.clock.now()) {
         return Err(Refusal::Malformed("the signature is not valid").into());
     }
-    let notice: Notice = serde_json::from_slice(body).map_err(|_| Refusal::Malformed("the body is not an event"))?;
-    if !(1..=255).contains(&notice.id.len()) || notice.id.contains('\0') || notice.r#type.contains('\0') {
-        return Err(Refusal::Malformed("the body is not an event").into());
-    }
+    let notice = Notice::read(body).ok_or(Refusal::Malformed("the body is not an event"))?;
     let mut tx = store.begin(request_id).await?;
     take(&mut tx, &notice).await?;
     tx.commit().await
@@ -44,11 +41,11 @@ pub async fn receive(store: &Store, request_id: Option<String>, signature: &str,
 /// Stores an event, once. Says whether it was news.
 pub(super) async fn take(tx: &mut Tx, notice: &Notice) -> Result<bool> {
     let is_known = KNOWN.iter().any(|beginning| notice.r#type.starts_with(beginning));
-    let object_id = notice.object_id().filter(|id| is_known && (1..=255).contains(&id.len()) && !id.contains('\0'));
+    let object_id = notice.object_id.as_ref().filter(|_| is_known);
     let now = tx.now();
-    let is_new = queries::insert(tx.conn(), notice, object_id.as_deref(), now).await?;
+    let is_new = queries::insert(tx.conn(), notice, object_id.map(String::as_str), now).await?;
     if let Some(object_id) = object_id.filter(|_| is_new) {
-        tx.enqueue(&SyncPayment { object_id })?;
+        tx.enqueue(&SyncPayment { object_id: object_id.clone() })?;
     }
     Ok(is_new)
 }
@@ -58,7 +55,8 @@ pub(super) async fn take(tx: &mut Tx, notice: &Notice) -> Result<bool> {
 /// # Errors
 /// `UpstreamTimeout`, `UpstreamFailed`, `Unavailable`: to be tried again.
 pub async fn sync(store: &Store, request_id: Option<String>, object_id: &str) -> Result<()> {
-    let asked_at = store.clock.now();
+    // What comes from now on is another job's.
+    let events = queries::waiting(&store.pool, object_id).await?;
     let kind = object_id.split_once('_').map_or("", |(kind, _)| kind);
     let is_ours = match kind {
         "acct" => accounts::sync(store, object_id).await?,
@@ -68,8 +66,7 @@ pub async fn sync(store: &Store, request_id: Option<String>, object_id: &str) ->
         _ => sync_intent(store, request_id, object_id).await?,
     };
     let state = if is_ours { "done" } else { "parked" };
-    queries::settle(&store.pool, object_id, state, asked_at, store.clock.now()).await?;
-    Ok(())
+    Ok(queries::settle(&store.pool, &events, state, store.clock.now()).await?)
 }
 
 async fn sync_intent(store: &Store, request_id: Option<String>, object_id: &str) -> Result<bool> {

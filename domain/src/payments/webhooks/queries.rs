@@ -20,7 +20,7 @@ pub(super) async fn insert(
         notice.r#type,
         notice.api_version,
         object_id,
-        DateTime::from_timestamp(notice.created, 0).unwrap_or(now),
+        notice.created.unwrap_or(now),
         now,
     )
     .execute(conn)
@@ -28,20 +28,18 @@ pub(super) async fn insert(
     Ok(result.rows_affected() > 0)
 }
 
-/// Settles what was received about an object before it was asked for.
-pub(super) async fn settle(
-    pool: &Pool,
-    object_id: &str,
-    state: &str,
-    asked_at: DateTime<Utc>,
-    now: DateTime<Utc>,
-) -> sqlx::Result<()> {
+/// What was received about an object and waits.
+pub(super) async fn waiting(pool: &Pool, object_id: &str) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar!("select id from webhook_events where object_id = $1 and state = 'waiting'", object_id)
+        .fetch_all(pool)
+        .await
+}
+
+pub(super) async fn settle(pool: &Pool, events: &[String], state: &str, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query!(
-        "update webhook_events set state = $2, processed_at = $4
-         where object_id = $1 and state = 'waiting' and received_at <= $3",
-        object_id,
+        "update webhook_events set state = $2, processed_at = $3 where id = any ($1) and state = 'waiting'",
+        events,
         state,
-        asked_at,
         now,
     )
     .execute(pool)

@@ -3,6 +3,7 @@
 mod attendance;
 mod changes;
 mod engagements;
+mod offers;
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,7 @@ pub(super) use changes::{
     set_payment_status, start,
 };
 pub(super) use engagements::{disengage, engage, go_live, live, taken};
+pub(super) use offers::{give_back, give_back_all, give_back_expired, keep, kept, kept_until};
 
 use super::{
     CancellationPolicy, EndedBy, PaymentStatus, Session, SessionQuery, SessionRole, SessionSearch, SessionStatus,
@@ -225,13 +227,18 @@ pub(super) async fn lock_expired_holds(
     .await
 }
 
-/// Locks what somebody has agreed to that isn't over.
-pub(super) async fn lock_unfinished(conn: &mut PgConnection, person: UserId) -> sqlx::Result<Vec<SessionId>> {
+/// Locks some of what somebody has agreed to that isn't over, beginning with what goes on.
+pub(super) async fn lock_unfinished(
+    conn: &mut PgConnection,
+    person: UserId,
+    most: i64,
+) -> sqlx::Result<Vec<SessionId>> {
     sqlx::query_scalar!(
         r#"select id as "id: SessionId" from sessions
            where status in ('pending', 'in_progress') and $1 in (host_user_id, guest_user_id)
-           order by id for update"#,
+           order by status, id limit $2 for update"#,
         person.0,
+        most,
     )
     .fetch_all(conn)
     .await

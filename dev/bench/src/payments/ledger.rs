@@ -1,0 +1,103 @@
+//! What came in of a million payments, added up.
+
+use std::time::Instant;
+
+use anyhow::{Result, ensure};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+
+use crate::{
+    Plan,
+    http::request,
+    measure::{Better, Row, Series, median},
+    product::Api,
+    report::Table,
+    say,
+    stage::Stage,
+};
+
+const PAYMENTS: usize = 1_000_000;
+/// How often each is asked in a round.
+const TIMES: usize = 15;
+
+/// What `GET /api/admin/metrics` reads of the ledger.
+const BY_DAY: &str =
+    "select (created_at at time zone 'UTC')::date, is_gift, sum(amount_minor)::bigint from ledger_transactions
+    where currency = 'usd' and created_at >= '2000-01-01' and amount_minor <> 0 group by 1, 2";
+/// The same from the entries.
+const FROM_ENTRIES: &str = "select (t.created_at at time zone 'UTC')::date, t.is_gift, sum(e.amount_minor)::bigint
+    from ledger_transactions t join ledger_entries e on e.transaction_id = t.id and e.account = 'provider'
+    where t.currency = 'usd' and t.created_at >= '2000-01-01' group by 1, 2";
+
+pub(super) async fn measure(stage: &Stage, plan: &Plan) -> Result<Table> {
+    let (database, payments) = ("ledger", plan.work(PAYMENTS));
+    let url = stage.product_database(database).await?;
+    let api = Api::start(stage, &url).await?;
+    let staff = api.register("staff@bench.test").await?;
+    say(&format!("payments: storing {payments}"));
+    stage.as_superuser(database, &seed(payments)).await?;
+    stage.as_superuser(database, "vacuum analyze").await?;
+    let mut connection = PgConnection::connect(&url).await?;
+    let plans: Vec<String> =
+        sqlx::query_scalar(AssertSqlSafe(format!("explain {BY_DAY}"))).fetch_all(&mut connection).await?;
+    ensure!(plans.iter().any(|line| line.contains("Index Only Scan using ledger_takings")), "{plans:#?}");
+    let staff = api.sign_in("staff@bench.test").await.map(|again| again.token).or(anyhow::Ok(staff.token))?;
+    let metrics = request("GET", "/api/admin/metrics", Some(&staff), None);
+    let mut figures = [Vec::new(), Vec::new(), Vec::new()];
+    for round in 0..plan.rounds {
+        say(&format!("payments: totals, round {}", round + 1));
+        figures[0].push(statement(&mut connection, BY_DAY).await?);
+        figures[1].push(statement(&mut connection, FROM_ENTRIES).await?);
+        let (mut api, mut millis) = (api.connect().await?, Vec::new());
+        for _ in 0..TIMES {
+            let begin = Instant::now();
+            api.exchange(&metrics).await?;
+            millis.push(begin.elapsed().as_secs_f64() * 1e3);
+        }
+        figures[2].push(median(&millis));
+    }
+    connection.close().await?;
+    api.program.stop().await?;
+    stage.drop_database(database).await?;
+    let [by_day, entries, request] = figures;
+    let series = |name: &str, rounds| Series { name: name.to_owned(), unit: "ms", rounds };
+    let row = Row {
+        what: format!("sums by day of {payments} captures"),
+        better: Better::Lower,
+        ours: series("one index", by_day),
+        peers: vec![series("from the entries", entries), series("GET /api/admin/metrics", request)],
+        targets: Vec::new(),
+    };
+    Ok(Table { title: "What came in".to_owned(), rows: vec![row] })
+}
+
+async fn statement(connection: &mut PgConnection, sql: &'static str) -> Result<f64> {
+    let mut millis = Vec::new();
+    for _ in 0..TIMES {
+        let begin = Instant::now();
+        let rows = sqlx::query(sql).fetch_all(&mut *connection).await?;
+        millis.push(begin.elapsed().as_secs_f64() * 1e3);
+        ensure!(!rows.is_empty(), "nothing came in");
+    }
+    Ok(median(&millis))
+}
+
+/// Payments of the last thirty days with what they booked. Constraints are checked by nobody: they take
+/// many times as long.
+fn seed(payments: usize) -> String {
+    format!(
+        "set session_replication_role = replica;
+         update users set role = 'admin';
+         create temp table made as
+           select gen_random_uuid() as payment, gen_random_uuid() as booking, n, now() - n * interval '30 days' / {payments} as at,
+                  100 + n % 900 as amount
+           from generate_series(0, {payments} - 1) as n;
+         insert into payments (id, kind, payer_user_id, status, amount_minor, captured_minor, currency, fee_percent, checked_at,
+                               created_at, updated_at)
+         select payment, 'donation', (select id from users), 'captured', amount, amount, 'usd', 0, at, at, at from made;
+         insert into ledger_transactions (id, payment_id, kind, currency, created_at, amount_minor, is_gift)
+         select booking, payment, 'capture', 'usd', at, amount, n % 10 = 0 from made;
+         insert into ledger_entries (transaction_id, account, amount_minor)
+         select booking, account, case account when 'provider' then amount else -amount end
+         from made, (values ('provider'), ('platform')) as accounts (account);"
+    )
+}
