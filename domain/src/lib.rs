@@ -164,6 +164,8 @@ fn pool(settings: &config::Settings) -> Result<pool::Pool, config::SettingError>
         ("lock_timeout", "10s"),
         ("idle_in_transaction_session_timeout", "60s"),
         ("timezone", "UTC"),
+        // Notices quote what was searched for, and would be logged.
+        ("client_min_messages", "warning"),
     ]);
     Ok(pool::Pool::new(options, settings.database_pool))
 }

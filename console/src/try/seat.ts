@@ -42,6 +42,8 @@ export class Seat {
   };
   readonly socket: Socket;
   readonly #watchers = new Set<() => void>();
+  /** What was last heard of where the other one stands: newer than anything fetched. */
+  #status: Frame["payload"] = {};
 
   constructor(readonly login: Login, readonly otherId: string) {
     this.socket = new Socket(login, {
@@ -85,7 +87,7 @@ export class Seat {
       taken(api.GET("/api/sessions")),
       taken(api.GET("/api/conversations", { params: { query: { limit: 100 } } })),
     ]);
-    this.set({ other: other.user, invites, requests, sessions });
+    this.set({ other: { ...other.user, ...this.#status }, invites, requests, sessions });
     const ours = conversations.find(({ type, participants }) => type === "human" && participants.includes(otherId));
     const sam = conversations.find(({ type }) => type === "sam");
     await Promise.all([ours && this.#enter(ours), sam && this.enterSam(sam.id)]);
@@ -153,7 +155,9 @@ export class Seat {
         this.set({ samDraft: this.state.samDraft.slice(0, payload.offset as number) + String(payload.text) });
         break;
       case "status.changed":
-        if (this.state.other && payload.user_id === this.otherId) this.set({ other: { ...this.state.other, ...payload } });
+        if (payload.user_id !== this.otherId) break;
+        this.#status = payload;
+        if (this.state.other) this.set({ other: { ...this.state.other, ...payload } });
         break;
     }
   }

@@ -80,7 +80,7 @@ pub struct PricedSlot {
 
 /// Something to look at.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-#[serde(tag = "type", rename_all = "snake_case", rename_all_fields = "camelCase")]
+#[serde(tag = "type", rename_all = "snake_case")]
 pub enum Shown {
     /// People who were found.
     ShowProfiles {
@@ -88,6 +88,7 @@ pub enum Shown {
         profiles: Vec<Profile>,
     },
     /// When somebody can be booked.
+    #[serde(rename_all = "camelCase")]
     ShowSlots {
         /// Whom.
         host_user_id: UserId,
@@ -108,9 +109,10 @@ pub enum Shown {
 
 /// Something that changes the world, with its exact arguments.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(tag = "type", rename_all = "snake_case", rename_all_fields = "camelCase")]
+#[serde(tag = "type", rename_all = "snake_case")]
 pub enum Deed {
     /// Connect at once.
+    #[serde(rename_all = "camelCase")]
     OfferCall {
         /// With whom.
         target_user_id: UserId,
@@ -118,6 +120,7 @@ pub enum Deed {
         purpose: String,
     },
     /// Book a time.
+    #[serde(rename_all = "camelCase")]
     CreateSession {
         /// Whose.
         host_user_id: UserId,
@@ -131,6 +134,7 @@ pub enum Deed {
         currency: String,
     },
     /// Ask somebody to talk.
+    #[serde(rename_all = "camelCase")]
     SendRequest {
         /// Whom.
         target_user_id: UserId,
@@ -179,4 +183,20 @@ pub enum Action {
     Shown(Shown),
     /// Something to decide.
     Proposed(Proposal),
+}
+
+#[cfg(test)]
+mod tests {
+    use utoipa::PartialSchema;
+
+    use super::*;
+
+    #[test]
+    fn schemas_name_fields_as_they_are_sent() {
+        let schemas = serde_json::json!([Deed::schema(), Shown::schema()]).to_string();
+        for name in ["targetUserId", "hostUserId", "startTime", "durationMinutes"] {
+            assert!(schemas.contains(&format!("\"{name}\"")), "{name}");
+        }
+        assert!(!schemas.contains("_user_id\"") && !schemas.contains("_time\""), "{schemas}");
+    }
 }

@@ -103,6 +103,7 @@ async fn lived<'a>(till: &'a Till, gemini: &Gemini) -> [Person<'a>; 3] {
     let gift = json!({"amount": 500, "recipientUserId": third.id, "message": "From Hannah Quillfeather"});
     till.pay_checkout(&host.post("/api/payments/donation", gift).await.ok(201)).await;
     till.settle().await;
+    host.post("/api/payments/account", json!({})).await.ok(200);
     let conversation = guest.conversation_with(&host).await;
     guest.post_once("/api/conversations", "again", json!({"participantId": host.id})).await.ok(200);
     host.say(&conversation, "What they still need").await.ok(201);

@@ -104,5 +104,5 @@ async fn a_worker_killed_before_it_books_takes_once() {
     taken_once(&stage, &till, &guest, &payment).await;
     assert_eq!(till.seen("POST", "/capture").await.len(), 1, "it was looked up instead of asked again");
     let captures = jobs(&till.api.store, "make_payment_call").await;
-    assert_eq!(captures.last().unwrap().rescues, 1);
+    assert_eq!(captures.iter().map(|job| job.rescues).sum::<i16>(), 1);
 }
