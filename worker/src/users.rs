@@ -48,6 +48,13 @@ async fn unname(person: UserId, ctx: &Context) -> JobResult {
     loop {
         request = step(ctx, async |tx| erasure::unname_requests(tx, person, request).await).await?;
         if request.is_none() {
+            break;
+        }
+    }
+    let mut payment = None;
+    loop {
+        payment = step(ctx, async |tx| erasure::unname_payments(tx, person, payment).await).await?;
+        if payment.is_none() {
             return Ok(());
         }
     }

@@ -14,7 +14,7 @@ use crate::{
     conversations,
     error::{Refusal, Result},
     event::{Channel, Event},
-    id::{ConversationId, RequestId, UserId},
+    id::{ConversationId, PaymentId, RequestId, UserId},
     invites, requests, sessions,
     tx::Tx,
     users,
@@ -30,6 +30,7 @@ const TOLD: i64 = 50;
 const SETTLED: TimeDelta = TimeDelta::minutes(5);
 /// What stands in others' notifications in place of what named somebody.
 const TITLE: &str = "About somebody who has left";
+const PAYMENT: &str = "The payment itself still says how much it was, and when.";
 
 /// Closes the caller's account.
 ///
@@ -155,4 +156,16 @@ pub async fn unname_requests(tx: &mut Tx, person: UserId, before: Option<Request
     let (others, keys): (Vec<_>, Vec<_>) = requests.iter().map(|request| requests::told_of(person, request)).unzip();
     queries::unname(tx.conn(), &others, &keys, TITLE).await?;
     Ok(requests.last().map(|request| request.id))
+}
+
+/// The same for payments: how much and when stays with the payment.
+///
+/// # Errors
+/// The database's.
+pub async fn unname_payments(tx: &mut Tx, person: UserId, before: Option<PaymentId>) -> Result<Option<PaymentId>> {
+    let payments = queries::payments(tx.conn(), person, before, TOLD).await?;
+    let told = payments.iter().filter_map(|(id, other)| Some(((*other)?, id.to_string())));
+    let (others, ids): (Vec<_>, Vec<_>) = told.unzip();
+    queries::unname_payments(tx.conn(), &others, &ids, (TITLE, PAYMENT)).await?;
+    Ok(payments.last().map(|(id, _)| *id))
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use crate::id::{ConversationId, UserId};
+use crate::id::{ConversationId, PaymentId, UserId};
 
 /// Locks somebody; false when they have gone.
 pub(super) async fn lock(conn: &mut PgConnection, id: UserId) -> sqlx::Result<bool> {
@@ -214,6 +214,46 @@ pub(super) async fn unname(
         &people,
         keys,
         title,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Payments that somebody made or got, the newest first, each with the other side.
+pub(super) async fn payments(
+    conn: &mut PgConnection,
+    person: UserId,
+    before: Option<PaymentId>,
+    limit: i64,
+) -> sqlx::Result<Vec<(PaymentId, Option<UserId>)>> {
+    let rows = sqlx::query!(
+        r#"select id as "id: PaymentId",
+                  case when payer_user_id = $1 then payee_user_id else payer_user_id end as "other: UserId"
+           from payments where $1 in (payer_user_id, payee_user_id) and ($2::uuid is null or id < $2)
+           order by id desc limit $3"#,
+        person.0,
+        before.map(|id| id.0),
+        limit,
+    );
+    Ok(rows.fetch_all(conn).await?.into_iter().map(|row| (row.id, row.other)).collect())
+}
+
+/// Gives what people were notified of payments other words.
+pub(super) async fn unname_payments(
+    conn: &mut PgConnection,
+    people: &[UserId],
+    payments: &[String],
+    (title, body): (&str, &str),
+) -> sqlx::Result<()> {
+    let people: Vec<_> = people.iter().map(|id| id.0).collect();
+    sqlx::query!(
+        "update notifications n set title = $3, body = $4 from unnest($1::uuid[], $2::text[]) as p (user_id, payment_id)
+         where n.user_id = p.user_id and n.data ->> 'payment_id' = p.payment_id and n.title <> $3",
+        &people,
+        payments,
+        title,
+        body,
     )
     .execute(conn)
     .await?;
