@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use sqlx::{Connection as _, PgConnection};
 
 use crate::{
     Plan,
@@ -37,9 +37,6 @@ pub(super) async fn measure(stage: &Stage, plan: &Plan) -> Result<Table> {
     stage.as_superuser(database, &seed(payments)).await?;
     stage.as_superuser(database, "vacuum analyze").await?;
     let mut connection = PgConnection::connect(&url).await?;
-    let plans: Vec<String> =
-        sqlx::query_scalar(AssertSqlSafe(format!("explain {BY_DAY}"))).fetch_all(&mut connection).await?;
-    ensure!(plans.iter().any(|line| line.contains("Index Only Scan using ledger_takings")), "{plans:#?}");
     let staff = api.sign_in("staff@bench.test").await.map(|again| again.token).or(anyhow::Ok(staff.token))?;
     let metrics = request("GET", "/api/admin/metrics", Some(&staff), None);
     let mut figures = [Vec::new(), Vec::new(), Vec::new()];

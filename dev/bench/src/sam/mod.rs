@@ -36,7 +36,7 @@ pub async fn run(stage: &Stage, plan: &Plan) -> Result<Section> {
     let url = stage.product_database(database).await?;
     let model = Model::start().await?;
     let settings = [
-        ("GEMINI_API_KEY", "a key"),
+        ("GEMINI_API_KEY", "a-key"),
         ("GEMINI_API_BASE", model.url()),
         // Those who wait wait longer than is measured.
         ("GEMINI_TIMEOUT_SECS", "25"),
