@@ -97,7 +97,7 @@ impl Simulator {
         self.tick();
     }
 
-    /// The time that webhooks are signed with: one that those who get them take for now.
+    /// The time that webhooks are signed with: what the clocks of those who get them show.
     pub(crate) fn time_of_signatures(&self) -> i64 {
         now() + self.listeners_ahead
     }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
-use sqlx::{Connection as _, PgConnection};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use crate::{
     Plan,
@@ -37,6 +37,11 @@ pub(super) async fn measure(stage: &Stage, plan: &Plan) -> Result<Table> {
     stage.as_superuser(database, &seed(payments)).await?;
     stage.as_superuser(database, "vacuum analyze").await?;
     let mut connection = PgConnection::connect(&url).await?;
+    let plans: Vec<String> =
+        sqlx::query_scalar(AssertSqlSafe(format!("explain {BY_DAY}"))).fetch_all(&mut connection).await?;
+    let is_indexed = plans.iter().any(|line| line.contains("Index Only Scan using ledger_takings"));
+    // A table as small as that of a quick run may well be read whole.
+    ensure!(is_indexed || payments < PAYMENTS, "{plans:#?}");
     let staff = api.sign_in("staff@bench.test").await.map(|again| again.token).or(anyhow::Ok(staff.token))?;
     let metrics = request("GET", "/api/admin/metrics", Some(&staff), None);
     let mut figures = [Vec::new(), Vec::new(), Vec::new()];
@@ -60,7 +65,7 @@ pub(super) async fn measure(stage: &Stage, plan: &Plan) -> Result<Table> {
     let row = Row {
         what: format!("sums by day of {payments} captures"),
         better: Better::Lower,
-        ours: series("one index", by_day),
+        ours: series(if is_indexed { "one index" } else { "the table whole" }, by_day),
         peers: vec![series("from the entries", entries), series("GET /api/admin/metrics", request)],
         targets: Vec::new(),
     };
