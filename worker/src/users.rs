@@ -32,7 +32,13 @@ pub(crate) async fn erase_user(job: EraseUser, ctx: Context) -> JobResult {
             break;
         }
     }
-    if closing == Closing::Settled { unname(person, &ctx).await } else { Ok(()) }
+    match closing {
+        Closing::Open => Ok(()),
+        Closing::Unsettled(until) => {
+            Err(JobError::Snooze((until - ctx.store().clock().now()).to_std().unwrap_or_default()))
+        }
+        Closing::Settled => unname(person, &ctx).await,
+    }
 }
 
 /// What others were notified of has been mailed by now, where they wanted that.

@@ -93,7 +93,6 @@ pub async fn settle(tx: &mut Tx, person: UserId) -> Result<Closing> {
     let Some(erased_at) = queries::erased_at(tx.conn(), person).await? else { return Ok(Closing::Open) };
     let settled = erased_at + SETTLED;
     if tx.now() < settled {
-        tx.enqueue_at(&EraseUser { user_id: person }, settled)?;
         return Ok(Closing::Unsettled(settled));
     }
     empty(tx, person).await?;

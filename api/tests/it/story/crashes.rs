@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use humanchat_domain::{
+    event::Channel,
     invites,
-    testing::{age_leases, age_socket_processes, jobs},
+    testing::{TableLock, age_leases, age_socket_processes, jobs, traces_of_sam},
 };
 use serde_json::json;
 
@@ -12,7 +13,10 @@ use super::{
     SHORT, ends_at, expires_once, invite_id,
     stage::{Stage, in_time},
 };
-use crate::{redis::PrivateRedis, scene::eventually};
+use crate::{
+    redis::PrivateRedis,
+    scene::{eventually, id},
+};
 
 /// More than a lease lasts.
 const LEASE: Duration = Duration::from_secs(40);
@@ -118,4 +122,40 @@ async fn people_of_a_killed_api_go_offline_for_others() {
         (ben["user"]["is_online"] == true).then_some(())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_leaves_is_gone_though_the_worker_is_killed_over_it() {
+    let stage = Stage::new().await;
+    let (_one, api) = stage.api(&[]).await;
+    let mut worker = stage.worker(&[]).await;
+    let (ada, ben) = (api.register("Ada").await, api.register("Ben").await);
+    let conversation = ada.conversation_with(&ben).await;
+    ada.say(&conversation, "What Ben still needs").await.ok(201);
+    ada.post("/api/sam", json!({"message": "I want to talk to Jane Goodall"})).await;
+    ada.invite(&ben).await;
+    let own = Channel::Notifications(id(&ada.id));
+    let told = async || api.told(own).await.len();
+    assert!(told().await > 0 && traces_of_sam(&api.store).await > 0);
+    // The third of the steps has to wait.
+    let mut held = TableLock::against_writes(&api.store, "requested_people_askers").await;
+    assert_eq!(ada.leaves().await.status, 204);
+    eventually("the worker to be in the middle", async || (held.waiting().await == 1).then_some(())).await;
+    assert_eq!(told().await, 0, "what comes before is done");
+    assert!(traces_of_sam(&api.store).await > 0, "and what comes after is not");
+    worker.kill();
+    held.release().await;
+    age_leases(&api.store, LEASE).await;
+    let _next = stage.worker(&[]).await;
+    in_time(Duration::from_secs(25), "the rescue", async {
+        while traces_of_sam(&api.store).await > 0 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    })
+    .await;
+    assert_eq!((told().await, jobs(&api.store, "erase_user").await[0].rescues), (0, 1));
+    let seen = ben.get(&format!("/api/conversations/{conversation}")).await.ok(200);
+    assert_eq!(seen["conversation"]["participant_display_map"][&ada.id], "Deleted user");
+    let said = ben.get(&format!("/api/conversations/{conversation}/messages")).await.ok(200);
+    assert_eq!(said["messages"][0]["content"], "What Ben still needs");
 }
