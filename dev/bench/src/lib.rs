@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 pub mod api;
 pub mod calendar;
+pub mod growth;
 pub mod http;
 pub mod machine;
 pub mod measure;

@@ -4,7 +4,9 @@ use std::{fs, process::ExitCode};
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, ValueEnum};
-use humanchat_bench::{Plan, api, calendar, machine, payments, queue, report, sam, sockets, staff, stage::Stage};
+use humanchat_bench::{
+    Plan, api, calendar, growth, machine, payments, queue, report, sam, sockets, staff, stage::Stage,
+};
 use humanchat_domain::clock::Clock;
 use humanchat_local::workspace_root;
 
@@ -28,8 +30,12 @@ struct Arguments {
 enum Part {
     /// The job queue
     Queue,
+    /// More and more worker processes
+    Scaling,
     /// The api's requests
     Api,
+    /// The same requests with more and more stored
+    Growth,
     /// Sockets
     Sockets,
     /// Slots of a host's calendar
@@ -43,13 +49,24 @@ enum Part {
 }
 
 impl Part {
-    const ALL: [Self; 7] =
-        [Self::Queue, Self::Api, Self::Sockets, Self::Calendar, Self::Payments, Self::Staff, Self::Sam];
+    const ALL: [Self; 9] = [
+        Self::Queue,
+        Self::Scaling,
+        Self::Api,
+        Self::Growth,
+        Self::Sockets,
+        Self::Calendar,
+        Self::Payments,
+        Self::Staff,
+        Self::Sam,
+    ];
 
     fn name(self) -> &'static str {
         match self {
             Self::Queue => "queue",
+            Self::Scaling => "scaling",
             Self::Api => "api",
+            Self::Growth => "growth",
             Self::Sockets => "sockets",
             Self::Calendar => "calendar",
             Self::Payments => "payments",
@@ -83,7 +100,9 @@ async fn measure(arguments: &Arguments) -> Result<()> {
     for part in &arguments.parts {
         let section = match part {
             Part::Queue => queue::run(&stage, &plan).await,
+            Part::Scaling => queue::scaling::run(&stage, &plan).await,
             Part::Api => api::run(&stage, &plan).await,
+            Part::Growth => growth::run(&stage, &plan).await,
             Part::Sockets => sockets::run(&stage, &plan).await,
             Part::Calendar => calendar::run(&stage, &plan).await,
             Part::Payments => payments::run(&stage, &plan).await,
