@@ -13,6 +13,7 @@ pub mod machine;
 pub mod measure;
 pub mod payments;
 pub mod product;
+pub mod profile;
 pub mod program;
 pub mod queue;
 pub mod report;

@@ -11,6 +11,7 @@ use humanchat_domain::clock::Clock;
 use humanchat_local::workspace_root;
 
 const DOCUMENT: &str = "docs/benchmarks.md";
+const PROFILE: &str = "target/profile";
 
 /// Measures HumanChat beside its peers and limits, on this machine.
 #[derive(Debug, Parser)]
@@ -24,6 +25,10 @@ struct Arguments {
     /// A tenth of the work, to see that everything runs; the figures are printed, never written
     #[arg(long)]
     quick: bool,
+    /// Instead of measuring, listen with perf to what the api does, and name the functions that take the most time;
+    /// recordings go to target/profile
+    #[arg(long, conflicts_with = "parts")]
+    profile: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -96,6 +101,11 @@ async fn measure(arguments: &Arguments) -> Result<()> {
     let root = workspace_root()?;
     let plan = Plan { rounds: arguments.rounds.into(), quick: arguments.quick, peers: root.join("dev/bench/peers") };
     let stage = Stage::start().await?;
+    if arguments.profile {
+        println!("\n{}", api::profile(&stage, &plan, &root.join(PROFILE)).await?);
+        println!("recordings and whole reports are in {PROFILE}");
+        return Ok(());
+    }
     let mut sections = Vec::new();
     for part in &arguments.parts {
         let section = match part {

@@ -44,21 +44,24 @@ begin
            callers + (person - 1) * 20 + rank as other, now() - interval '1 minute' * rank as ended
     from generate_series(1, callers) as person, generate_series(1, 20) as rank
     union all
-    select callers * 20 + 1 + i, 0, 2 ^ (1 + i % 8), first + i % others, first + i % others + 1 + i / others,
+    select callers * 20 + 1 + i, 0, 2::bigint << (i % 8)::int, first + i % others, first + i % others + 1 + i / others,
            now() - interval '1 minute' * (i * 7919 % 129600)
     -- 64 is what they have on the average.
     from generate_series(0, left_over / 64 - 1) as i) as pair;
   analyze made;
 
-  insert into conversations (id, type, first_user_id, second_user_id, message_count, last_activity, created_at)
-  select id, 'human', bench.user_id(person), bench.user_id(other), size, ended, ended - interval '1 minute' * size
+  -- Every third message is the other's.
+  insert into conversations (id, type, first_user_id, second_user_id, message_count, counted, first_sent, second_sent,
+                             last_activity, created_at)
+  select id, 'human', bench.user_id(person), bench.user_id(other), size, size, size - size / 3, size / 3,
+         ended, ended - interval '1 minute' * size
   from made;
 
   -- The last caller never reads; the others have read all but the last five.
-  insert into conversation_participants (conversation_id, user_id, read_through)
-  select id, bench.user_id(who),
-         case when who = callers then 0 when who < callers then greatest(0, size - 5) else size end
-  from made, unnest(array[person, other]) as who;
+  insert into conversation_participants (conversation_id, user_id, read_through, heard_through, heard)
+  select id, bench.user_id(who), reads, reads, case when who = person then reads / 3 else reads - reads / 3 end
+  from made, unnest(array[person, other]) as who,
+       lateral (select case when who = callers then 0 when who < callers then greatest(0, size - 5) else size end as reads) as mark;
 
   insert into messages (conversation_id, seq, sender_id, origin, type, content, created_at)
   select id, seq, bench.user_id(case when seq % 3 = 0 then other else person end), 'human', 'user_text',
