@@ -54,7 +54,16 @@ impl Recording {
         let heard = data.metadata().is_ok_and(|data| data.len() > 0);
         ensure!(heard, "perf heard nothing: {}", fs::read_to_string(data.with_extension("log")).unwrap_or_default());
         let output = Command::new("perf")
-            .args(["report", "--stdio", "--children", "--no-inline", "--call-graph=none", "--sort=symbol", LEAST, "--input"])
+            .args([
+                "report",
+                "--stdio",
+                "--children",
+                "--no-inline",
+                "--call-graph=none",
+                "--sort=symbol",
+                LEAST,
+                "--input",
+            ])
             .arg(&data)
             .stdin(Stdio::null())
             .output()?;
@@ -98,22 +107,47 @@ impl Cost {
         })
     }
 
-    /// Whether it is what carries every task: threads, the runtime, futures around futures.
+    /// Whether it is what carries every request: threads, the runtime, futures around futures.
     fn carries(&self) -> bool {
-        const FRAMES: [&str; 8] = ["std::", "tokio::", "core::", "<core::", "__", "clone", "start_thread", "_start"];
-        FRAMES.iter().any(|frame| self.function.starts_with(frame))
+        const FRAMES: [&str; 14] = [
+            "Future>::poll",
+            "::poll_next",
+            "std::",
+            "core::",
+            "tokio::runtime",
+            "tokio::task",
+            "futures_util::",
+            "axum::handler",
+            "axum::middleware",
+            "axum::routing",
+            "hyper::proto",
+            "tower::",
+            "__libc",
+            "clone3",
+        ];
+        FRAMES.iter().any(|frame| self.function.contains(frame))
     }
 }
 
-/// The first so many costs as a table, the kernel's and what carries every task left out.
-pub fn markdown(title: &str, costs: &[Cost], most: usize) -> String {
-    let told = costs.iter().filter(|cost| !cost.in_kernel && !cost.carries()).take(most);
-    let rows = told.map(|cost| format!("| {:.1} % | {:.1} % | `{}` |\n", cost.inclusive, cost.own, cost.function));
+/// The functions that take the most with what they call, those left out that carry every request, and those that take
+/// the most by themselves.
+pub fn markdown(title: &str, costs: &[Cost]) -> String {
+    const MOST: usize = 30;
+    let mut own: Vec<_> = costs.iter().collect();
+    own.sort_by(|one, other| other.own.total_cmp(&one.own));
+    let inclusive = costs.iter().filter(|cost| !cost.in_kernel && !cost.carries()).take(MOST);
     let kernel: f64 = costs.iter().filter(|cost| cost.in_kernel).map(|cost| cost.own).sum();
     format!(
-        "#### {title}\n\n| inclusive | own | function |\n|---:|---:|---|\n{}| | {kernel:.1} % | the kernel |\n",
-        rows.collect::<String>()
+        "#### {title}\n\n{}\n{}\nThe kernel: {kernel:.0} %.\n",
+        table("with what it calls", inclusive, |cost| cost.inclusive),
+        table("by itself", own.into_iter().take(MOST / 2), |cost| cost.own),
     )
+}
+
+fn table<'a>(what: &str, costs: impl Iterator<Item = &'a Cost>, share: fn(&Cost) -> f64) -> String {
+    let place = |cost: &Cost| if cost.in_kernel { ", in the kernel" } else { "" };
+    let rows = costs.map(|cost| format!("| {:.1} % | `{}`{} |\n", share(cost), cost.function, place(cost)));
+    format!("| {what} | function |\n|---:|---|\n{}", rows.collect::<String>())
 }
 
 #[cfg(test)]

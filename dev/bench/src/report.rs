@@ -11,8 +11,7 @@ use crate::measure::{Better, Row, Series};
 const DOCUMENT: &str = include_str!("document.md");
 
 /// The parts, in the document's order.
-const PARTS: [&str; 9] =
-    ["queue", "scaling", "api", "growth", "sockets", "calendar", "payments", "staff", "sam"];
+const PARTS: [&str; 9] = ["queue", "scaling", "api", "growth", "sockets", "calendar", "payments", "staff", "sam"];
 
 /// What was measured of one part.
 #[derive(Debug, Clone, Default)]

@@ -76,7 +76,11 @@ async fn talk(seed: u64, steps: usize, old_program: bool) -> usize {
             if as_before { say_as_before(&store, person, id).await } else { say(&store, person, id).await }
         } else {
             let mark = chance.random_range(1..=messages);
-            if as_before { read_as_before(&store, person, id, mark).await } else { read(&store, person, id, mark).await }
+            if as_before {
+                read_as_before(&store, person, id, mark).await
+            } else {
+                read(&store, person, id, mark).await
+            }
         }
         for reader in [casey, river] {
             let (unread, by_messages) = truth(&store, reader, id).await;

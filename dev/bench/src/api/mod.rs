@@ -81,7 +81,7 @@ pub async fn profile(stage: &Stage, plan: &Plan, folder: &Path) -> Result<String
         let recording = Recording::start(api.program.pid(), folder.to_path_buf(), &name)?;
         load::run(api.address, &requests, CONNECTIONS, lasting).await?;
         let costs = tokio::task::block_in_place(|| recording.finish())?;
-        told.push_str(&profile::markdown(operation.title(), &costs, 40));
+        told.push_str(&profile::markdown(operation.title(), &costs));
         told.push('\n');
     }
     api.program.stop().await?;

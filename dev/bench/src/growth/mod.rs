@@ -84,7 +84,11 @@ fn rows_without_index(size: usize, read: &[(String, i64)]) -> Row {
     Row {
         what: format!("{} stored", name(size)),
         better: Better::Lower,
-        ours: Series { name: "ours".to_owned(), unit: "rows", rounds: vec![count(usize::try_from(rows).unwrap_or_default())] },
+        ours: Series {
+            name: "ours".to_owned(),
+            unit: "rows",
+            rounds: vec![count(usize::try_from(rows).unwrap_or_default())],
+        },
         peers: Vec::new(),
         targets: vec![Target::fixed(0.0)],
     }
@@ -98,13 +102,7 @@ struct Waits {
 }
 
 /// The larger places beside the smallest.
-fn rows(
-    look: Look,
-    sizes: &[usize],
-    waits: &[Waits],
-    figure: fn(&Waits) -> Vec<f64>,
-    target: Option<f64>,
-) -> Vec<Row> {
+fn rows(look: Look, sizes: &[usize], waits: &[Waits], figure: fn(&Waits) -> Vec<f64>, target: Option<f64>) -> Vec<Row> {
     let series = |name: &str, waits: &Waits| Series { name: name.to_owned(), unit: "ms", rounds: figure(waits) };
     let smallest = name(sizes[0]);
     let larger = sizes.iter().zip(waits).skip(1);

@@ -54,7 +54,9 @@ async fn hear(stream: &mut TcpStream, frames: &mut Frames, beginning: &str, coun
         ensure!(read > 0, "the server hung up");
         frames.feed(&buffer[..read], |kind, start| match kind {
             Kind::Text if start.starts_with(beginning.as_bytes()) => heard += 1,
-            Kind::Text if start.starts_with(br#"{"type":"error""#) => refused = Some(String::from_utf8_lossy(start).into_owned()),
+            Kind::Text if start.starts_with(br#"{"type":"error""#) => {
+                refused = Some(String::from_utf8_lossy(start).into_owned())
+            }
             _ => {}
         });
         if let Some(refused) = refused {

@@ -67,7 +67,8 @@ async fn curve(ring: &Ring<'_>, contenders: &[Contender], work: Work) -> Result<
         for index in order(round, contenders.len()) {
             for step in order(round, PROCESSES.len()) {
                 let processes = PROCESSES[step];
-                let jobs = if work == Work::Ask { ring.plan.work(ASKING * processes) } else { ring.plan.work(COMPUTING) };
+                let jobs =
+                    if work == Work::Ask { ring.plan.work(ASKING * processes) } else { ring.plan.work(COMPUTING) };
                 let rate = drain(ring, contenders[index], processes, work, jobs).await?.jobs_per_second;
                 let who = contenders[index].name();
                 say(&format!("{}, {processes} process(es), round {}: {who} {rate:.0} jobs/s", work.name(), round + 1));
@@ -156,7 +157,8 @@ async fn idle_workers(ring: &Ring<'_>, contender: Contender, processes: usize) -
     tokio::time::sleep(if ring.plan.quick { IDLE_QUICK } else { IDLE }).await;
     let (lasted, after) = (began.elapsed().as_secs_f64(), cpu()?);
     let jobs = ring.plan.work(JOBS) + WARM_UP * processes;
-    let arguments = ["flow".to_owned(), format!("--jobs={jobs}"), "--min-micros=15000".to_owned(), "--max-micros=25000".to_owned()];
+    let arguments =
+        ["flow".to_owned(), format!("--jobs={jobs}"), "--min-micros=15000".to_owned(), "--max-micros=25000".to_owned()];
     contender.send(ring, &url, &arguments).await?;
     let mut conn = connect(&url).await?;
     contender.finish(&mut conn).await?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{SOCKET_IO, server::Contender};
+use super::{SOCKET_IO, SOCKET_IO_STORED, server::Contender};
 use crate::{
     Plan,
     measure::{Better, Row, Series, Target, count, percentile},
@@ -27,7 +27,7 @@ pub struct Crowd {
     each: f64,
     /// Sockets let in a second, those of the smaller crowd not counted.
     let_in: f64,
-    /// From a request to both of two listeners of another room, in milliseconds.
+    /// From a request, which stores the message, to both of two listeners of another room, in milliseconds.
     told: Vec<f64>,
 }
 
@@ -38,7 +38,8 @@ pub struct Crowd {
 pub async fn measure(contender: Contender, stage: &Stage, plan: &Plan) -> Result<Vec<Crowd>> {
     let mut server = contender.start(stage, plan).await?;
     server.swarm.grow_to(2).await?;
-    server.times_to_last(&server.tell, plan.work(200), Duration::ZERO).await?;
+    let tell = server.store.as_ref().unwrap_or(&server.tell).clone();
+    server.times_to_last(&tell, plan.work(200), Duration::ZERO).await?;
     tokio::time::sleep(REST).await;
     let empty = server.program.memory()?;
     let mut crowds = Vec::new();
@@ -50,7 +51,7 @@ pub async fn measure(contender: Contender, stage: &Stage, plan: &Plan) -> Result
             memory: kib(memory)? / 1024.0,
             each: kib(memory.saturating_sub(empty))? / count(size),
             let_in,
-            told: server.times_to_last(&server.tell, plan.work(200), Duration::from_millis(50)).await?,
+            told: server.times_to_last(&tell, plan.work(200), Duration::from_millis(50)).await?,
         });
     }
     drop((server.swarm, server.bystanders));
@@ -64,25 +65,31 @@ fn kib(bytes: u64) -> Result<f64> {
 
 /// What crowds of each size came to, round by round.
 pub fn tables(ours: &[Vec<Crowd>], socket_io: &[Vec<Crowd>]) -> Vec<Table> {
-    let row = |what: String, unit, better, index: usize, figure: fn(&Crowd) -> f64, target: Option<f64>| {
+    let row = |peer, what: String, unit, better, index: usize, figure: fn(&Crowd) -> f64, target: Option<f64>| {
         let series = |name: &str, rounds: &[Vec<Crowd>]| Series {
             name: name.to_owned(),
             unit,
             rounds: rounds.iter().map(|crowds| figure(&crowds[index])).collect(),
         };
-        let peers = vec![series(SOCKET_IO, socket_io)];
-        Row { what, better, ours: series("ours", ours), peers, targets: target.map(Target::fixed).into_iter().collect() }
+        let peers = vec![series(peer, socket_io)];
+        Row {
+            what,
+            better,
+            ours: series("ours", ours),
+            peers,
+            targets: target.map(Target::fixed).into_iter().collect(),
+        }
     };
     let (mut weights, mut waits) = (Vec::new(), Vec::new());
     for (index, (size, name)) in SIZES.into_iter().enumerate() {
         let total = (size == 10_000).then_some(400.0);
-        let lower = Better::Lower;
-        weights.push(row(format!("memory with {name} idle"), "MiB", lower, index, |crowd| crowd.memory, total));
-        weights.push(row(format!("one of {name}"), "KiB", lower, index, |crowd| crowd.each, None));
-        weights.push(row(format!("let in up to {name}"), "/s", Better::Higher, index, |crowd| crowd.let_in, None));
-        waits.push(row(format!("beside {name}, p50"), "ms", lower, index, |crowd| percentile(&crowd.told, 0.5), None));
-        let p99: fn(&Crowd) -> f64 = |crowd| percentile(&crowd.told, 0.99);
-        waits.push(row(format!("beside {name}, p99"), "ms", lower, index, p99, Some(15.0)));
+        let weight = |what, unit, better, figure, target| row(SOCKET_IO, what, unit, better, index, figure, target);
+        weights.push(weight(format!("memory with {name} idle"), "MiB", Better::Lower, |crowd| crowd.memory, total));
+        weights.push(weight(format!("one of {name}"), "KiB", Better::Lower, |crowd| crowd.each, None));
+        weights.push(weight(format!("let in up to {name}"), "/s", Better::Higher, |crowd| crowd.let_in, None));
+        let wait = |what, figure, target| row(SOCKET_IO_STORED, what, "ms", Better::Lower, index, figure, target);
+        waits.push(wait(format!("beside {name}, p50"), |crowd| percentile(&crowd.told, 0.5), None));
+        waits.push(wait(format!("beside {name}, p99"), |crowd| percentile(&crowd.told, 0.99), Some(15.0)));
     }
     [("A crowd", weights), ("From a request to two sockets beside a crowd that listens elsewhere", waits)]
         .map(|(title, rows)| Table { title: title.to_owned(), rows })

@@ -124,10 +124,7 @@ fn tables(ours: &[Outcome], socket_io: &[Outcome]) -> Vec<Table> {
         with(row("deliveries to 1,000", "/s", Better::Higher, |outcome| outcome.rate), Target::ratio(SOCKET_IO, 5.0)),
         row("the server's CPU time a delivery", "µs", Better::Lower, |outcome| outcome.cpu),
     ];
-    [
-        ("From a request to two sockets, one message every 50 ms", latency),
-        ("One message to many sockets", fan_out),
-    ]
-    .map(|(title, rows)| Table { title: title.to_owned(), rows })
-    .into()
+    [("From a request to two sockets, one message every 50 ms", latency), ("One message to many sockets", fan_out)]
+        .map(|(title, rows)| Table { title: title.to_owned(), rows })
+        .into()
 }
