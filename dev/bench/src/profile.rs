@@ -109,23 +109,21 @@ impl Cost {
 
     /// Whether it is what carries every request: threads, the runtime, futures around futures.
     fn carries(&self) -> bool {
-        const FRAMES: [&str; 14] = [
+        const ROOTS: [&str; 8] = ["std::", "<std::", "core::", "<core::", "__libc", "clone", "start_thread", "main"];
+        const AROUND: [&str; 10] = [
             "Future>::poll",
             "::poll_next",
-            "std::",
-            "core::",
-            "tokio::runtime",
-            "tokio::task",
-            "futures_util::",
+            "as hyper::service",
             "axum::handler",
             "axum::middleware",
             "axum::routing",
+            "futures_util::",
             "hyper::proto",
-            "tower::",
-            "__libc",
-            "clone3",
+            "tokio::runtime",
+            "tokio::task",
         ];
-        FRAMES.iter().any(|frame| self.function.contains(frame))
+        ROOTS.iter().any(|root| self.function.starts_with(root))
+            || AROUND.iter().any(|name| self.function.contains(name))
     }
 }
 
