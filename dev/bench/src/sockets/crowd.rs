@@ -17,6 +17,8 @@ use crate::{
 const SIZES: [(usize, &str); 3] = [(100, "100"), (1_000, "1,000"), (10_000, "10,000")];
 /// What was only needed to let them in is given back meanwhile.
 const REST: Duration = Duration::from_secs(2);
+/// Longer than threads that have nothing more to do stay, with what memory they had.
+const QUIET: Duration = Duration::from_secs(12);
 
 /// What a crowd came to.
 #[derive(Debug)]
@@ -40,7 +42,7 @@ pub async fn measure(contender: Contender, stage: &Stage, plan: &Plan) -> Result
     server.swarm.grow_to(2).await?;
     let tell = server.store.as_ref().unwrap_or(&server.tell).clone();
     server.times_to_last(&tell, plan.work(200), Duration::ZERO).await?;
-    tokio::time::sleep(REST).await;
+    tokio::time::sleep(QUIET).await;
     let empty = server.program.memory()?;
     let mut crowds = Vec::new();
     for (size, _) in SIZES {
