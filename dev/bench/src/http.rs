@@ -14,6 +14,7 @@ use tokio::{
 const LARGEST: usize = 256 * 1024;
 
 /// One connection; one request at a time.
+#[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,

@@ -7,11 +7,13 @@ use std::path::PathBuf;
 
 pub mod api;
 pub mod calendar;
+pub mod growth;
 pub mod http;
 pub mod machine;
 pub mod measure;
 pub mod payments;
 pub mod product;
+pub mod profile;
 pub mod program;
 pub mod queue;
 pub mod report;

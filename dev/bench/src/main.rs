@@ -4,11 +4,14 @@ use std::{fs, process::ExitCode};
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, ValueEnum};
-use humanchat_bench::{Plan, api, calendar, machine, payments, queue, report, sam, sockets, staff, stage::Stage};
+use humanchat_bench::{
+    Plan, api, calendar, growth, machine, payments, queue, report, sam, sockets, staff, stage::Stage,
+};
 use humanchat_domain::clock::Clock;
 use humanchat_local::workspace_root;
 
 const DOCUMENT: &str = "docs/benchmarks.md";
+const PROFILE: &str = "target/profile";
 
 /// Measures HumanChat beside its peers and limits, on this machine.
 #[derive(Debug, Parser)]
@@ -22,14 +25,22 @@ struct Arguments {
     /// A tenth of the work, to see that everything runs; the figures are printed, never written
     #[arg(long)]
     quick: bool,
+    /// Instead of measuring, listen with perf to what the api does, and name the functions that take the most time;
+    /// recordings go to target/profile
+    #[arg(long, conflicts_with = "parts")]
+    profile: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
     /// The job queue
     Queue,
+    /// More and more worker processes
+    Scaling,
     /// The api's requests
     Api,
+    /// The same requests with more and more stored
+    Growth,
     /// Sockets
     Sockets,
     /// Slots of a host's calendar
@@ -43,13 +54,24 @@ enum Part {
 }
 
 impl Part {
-    const ALL: [Self; 7] =
-        [Self::Queue, Self::Api, Self::Sockets, Self::Calendar, Self::Payments, Self::Staff, Self::Sam];
+    const ALL: [Self; 9] = [
+        Self::Queue,
+        Self::Scaling,
+        Self::Api,
+        Self::Growth,
+        Self::Sockets,
+        Self::Calendar,
+        Self::Payments,
+        Self::Staff,
+        Self::Sam,
+    ];
 
     fn name(self) -> &'static str {
         match self {
             Self::Queue => "queue",
+            Self::Scaling => "scaling",
             Self::Api => "api",
+            Self::Growth => "growth",
             Self::Sockets => "sockets",
             Self::Calendar => "calendar",
             Self::Payments => "payments",
@@ -79,11 +101,18 @@ async fn measure(arguments: &Arguments) -> Result<()> {
     let root = workspace_root()?;
     let plan = Plan { rounds: arguments.rounds.into(), quick: arguments.quick, peers: root.join("dev/bench/peers") };
     let stage = Stage::start().await?;
+    if arguments.profile {
+        println!("\n{}", api::profile(&stage, &plan, &root.join(PROFILE)).await?);
+        println!("recordings and whole reports are in {PROFILE}");
+        return Ok(());
+    }
     let mut sections = Vec::new();
     for part in &arguments.parts {
         let section = match part {
             Part::Queue => queue::run(&stage, &plan).await,
+            Part::Scaling => queue::scaling::run(&stage, &plan).await,
             Part::Api => api::run(&stage, &plan).await,
+            Part::Growth => growth::run(&stage, &plan).await,
             Part::Sockets => sockets::run(&stage, &plan).await,
             Part::Calendar => calendar::run(&stage, &plan).await,
             Part::Payments => payments::run(&stage, &plan).await,

@@ -19,6 +19,9 @@ use crate::{
 /// Everybody's: nobody but us connects.
 const PASSWORD: &str = "a bench to sit on";
 
+/// SQL functions for what measurements store by themselves: `bench.user_id`, `bench.conversation_id`, `bench.typeid`.
+pub const IDS: &str = include_str!("ids.sql");
+
 /// A running api.
 pub struct Api {
     /// Its process.

@@ -10,6 +10,9 @@ use crate::measure::{Better, Row, Series};
 /// The prose of the document, with a pair of comments for each part.
 const DOCUMENT: &str = include_str!("document.md");
 
+/// The parts, in the document's order.
+const PARTS: [&str; 9] = ["queue", "scaling", "api", "growth", "sockets", "calendar", "payments", "staff", "sam"];
+
 /// What was measured of one part.
 #[derive(Debug, Clone, Default)]
 pub struct Section {
@@ -116,7 +119,7 @@ fn two(value: f64) -> String {
 /// `before`.
 pub fn document(before: &str, sections: &[(&str, String)]) -> String {
     let mut text = DOCUMENT.to_owned();
-    for part in ["queue", "api", "sockets", "calendar", "payments", "staff", "sam"] {
+    for part in PARTS {
         let new = sections.iter().find(|(name, _)| *name == part).map(|(_, section)| section.trim());
         let Some(section) = new.or_else(|| between(before, part).map(|(_, section, _)| section.trim())) else {
             continue;

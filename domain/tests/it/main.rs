@@ -6,4 +6,5 @@ mod asked;
 mod housekeeping;
 mod pool;
 mod unit_of_work;
+mod unread;
 mod walks;

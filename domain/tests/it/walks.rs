@@ -10,7 +10,7 @@ use humanchat_domain::{
     testing::TestDatabase,
 };
 
-async fn register(store: &Store, name: &str) -> UserId {
+pub(crate) async fn register(store: &Store, name: &str) -> UserId {
     let registration =
         serde_json::json!({"name": name, "email": format!("{name}@example.com"), "password": "12345678"});
     let registration: auth::Registration = serde_json::from_value(registration).unwrap();
@@ -18,7 +18,7 @@ async fn register(store: &Store, name: &str) -> UserId {
     auth.user.user.id
 }
 
-async fn start(store: &Store, caller: UserId, other: UserId) -> ConversationId {
+pub(crate) async fn start(store: &Store, caller: UserId, other: UserId) -> ConversationId {
     let mut tx = store.begin(None).await.unwrap();
     let new = NewConversation { participant_id: other.into(), message: Some("Hello".to_owned()) };
     let new = Unvalidated::new(new).validate().unwrap();

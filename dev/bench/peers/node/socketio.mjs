@@ -1,5 +1,5 @@
 // The Node peer for sockets: one Socket.IO server with its Redis adapter. Everybody who connects is in one
-// room. POST /emit tells the room; POST /store stores the message in Postgres first, in one statement.
+// room, unless the query names another. POST /emit tells the room; POST /store stores the message in Postgres first, in one statement.
 // Environment: PORT, REDIS_URL, DATABASE_URL.
 import { createServer } from 'node:http';
 import { createAdapter } from '@socket.io/redis-adapter';
@@ -59,5 +59,5 @@ const io = new Server(server, {
   serveClient: false,
   transports: ['websocket'],
 });
-io.on('connection', (socket) => socket.join(room));
+io.on('connection', (socket) => socket.join(socket.handshake.query.room ?? room));
 server.listen(Number(process.env.PORT), '127.0.0.1', () => console.log('listening'));

@@ -5,7 +5,7 @@ mod pgbench;
 mod scripts;
 mod seed;
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::Result;
 use nix::sys::resource::{UsageWho, getrusage};
@@ -16,6 +16,7 @@ use crate::{
     Plan,
     measure::{Better, Row, Series, Target, count, order},
     product::Api,
+    profile::{self, Recording},
     report::{Section, Table},
     say,
     stage::Stage,
@@ -56,6 +57,36 @@ pub async fn run(stage: &Stage, plan: &Plan) -> Result<Section> {
         stage.drop_database(&contest.database).await?;
     }
     Ok(section)
+}
+
+/// Listens with `perf` to the api while each request is made again and again; says where its time went. Recordings are
+/// kept in `folder`.
+///
+/// # Errors
+/// When a server or a request fails, or perf does.
+pub async fn profile(stage: &Stage, plan: &Plan, folder: &Path) -> Result<String> {
+    let (messages, people) = SIZES[usize::from(!plan.quick)];
+    say(&format!("profile: storing {messages} messages"));
+    let url = stage.product_database("profile").await?;
+    let api = Api::start(stage, &url).await?;
+    let seeded = Seeded::store(&api, &url, people, messages).await?;
+    stage.as_superuser("profile", "vacuum analyze").await?;
+    let lasting = Duration::from_secs(if plan.quick { 2 } else { 10 });
+    let mut told = String::new();
+    for operation in Operation::ALL {
+        say(&format!("profile: {}", operation.title()));
+        let requests = seeded.requests(operation);
+        load::run(api.address, &requests, CONNECTIONS, Duration::ZERO).await?;
+        let name = operation.title().to_lowercase().replace(' ', "-");
+        let recording = Recording::start(api.program.pid(), folder.to_path_buf(), &name)?;
+        load::run(api.address, &requests, CONNECTIONS, lasting).await?;
+        let costs = tokio::task::block_in_place(|| recording.finish())?;
+        told.push_str(&profile::markdown(operation.title(), &costs));
+        told.push('\n');
+    }
+    api.program.stop().await?;
+    stage.drop_database("profile").await?;
+    Ok(told)
 }
 
 /// What one run of one contender came to.

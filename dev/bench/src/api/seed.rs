@@ -9,7 +9,7 @@ use sqlx::{Connection as _, PgConnection};
 use super::scripts::{CONTENT, Operation};
 use crate::{
     http::request,
-    product::{Api, Person},
+    product::{Api, IDS, Person},
 };
 
 /// How many people ask.
@@ -39,6 +39,7 @@ impl Seeded {
         const FIRST: &str = "first@bench.test";
         api.register(FIRST).await?;
         let mut connection = PgConnection::connect(database_url).await?;
+        sqlx::raw_sql(IDS).execute(&mut connection).await?;
         sqlx::raw_sql(include_str!("seed.sql")).execute(&mut connection).await?;
         sqlx::query("select bench.seed($1, $2, $3, $4)")
             .bind(i64::try_from(people)?)

@@ -4,23 +4,6 @@
 -- said in somebody's ten is said in the first of them, a quarter in the second, and so on. Messages are stored
 -- in the order of their time, so that those of one conversation lie apart, as they do in life.
 
-create schema bench;
-
-create function bench.user_id(n bigint) returns uuid language sql immutable as $$
-  select ('01990000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid
-$$;
-
-create function bench.conversation_id(n bigint) returns uuid language sql immutable as $$
-  select ('01990000-0001-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid
-$$;
-
--- An id as clients know it: the prefix, and 128 bits in 26 digits of Crockford's base 32.
-create function bench.typeid(prefix text, id uuid) returns text language sql immutable as $$
-  select prefix || '_' || string_agg(
-    substr('0123456789abcdefghjkmnpqrstvwxyz', substring(bits from n * 5 + 1 for 5)::bit(5)::int + 1, 1), '' order by n)
-  from (select b'00' || ('x' || replace(id::text, '-', ''))::bit(128) as bits) as number, generate_series(0, 25) as n
-$$;
-
 -- What may be asked for: conversations of the first people, who can sign in.
 create table bench.targets (
   n            bigint primary key,
@@ -48,15 +31,20 @@ begin
                greatest(1, round(messages::numeric / people / 2 ^ rank))::bigint as size
         from generate_series(1, people) as person, generate_series(1, 10) as rank) as pair;
 
-  insert into conversations (id, type, first_user_id, second_user_id, message_count, last_activity, created_at)
-  select id, 'human', bench.user_id(least(person, other)), bench.user_id(greatest(person, other)), size,
+  -- The other's are those messages whose number and the conversation's add up to a multiple of three.
+  insert into conversations (id, type, first_user_id, second_user_id, message_count, counted, first_sent, second_sent,
+                             last_activity, created_at)
+  select id, 'human', bench.user_id(least(person, other)), bench.user_id(greatest(person, other)), size, size,
+         case when person < other then size - others else others end, case when person < other then others else size - others end,
          date_trunc('milliseconds', ended), began
-  from made;
+  from made, lateral (select (size + n % 3) / 3 as others) as said;
 
   -- One side has read everything, the other not the last few.
-  insert into conversation_participants (conversation_id, user_id, read_through)
-  select id, bench.user_id(who), case when who = person then size else greatest(0, size - rank) end
-  from made, unnest(array[person, other]) as who;
+  insert into conversation_participants (conversation_id, user_id, read_through, heard_through, heard)
+  select id, bench.user_id(who), reads, reads,
+         case when who = person then (reads + n % 3) / 3 else reads - (reads + n % 3) / 3 end
+  from made, unnest(array[person, other]) as who,
+       lateral (select case when who = person then size else greatest(0, size - rank) end as reads) as mark;
 
   insert into messages (conversation_id, seq, sender_id, origin, type, content, created_at)
   select id, seq, bench.user_id(case when (seq + n) % 3 = 0 then other else person end), 'human', 'user_text',

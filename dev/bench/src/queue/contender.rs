@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
@@ -9,10 +10,9 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use chrono::{DateTime, Utc};
-use humanchat_jobs::NewJob;
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection, postgres::PgConnectOptions};
 
-use super::stamp::Nothing;
+use super::work::Work;
 use crate::{
     Plan,
     program::{self, Program},
@@ -37,6 +37,9 @@ pub enum Contender {
     Graphile,
     /// graphile-worker at its best.
     GraphileBest,
+    /// graphile-worker with as many jobs at a time as the product's queue of mails has, and a local queue
+    /// small enough to leave jobs to other processes.
+    GraphileNarrow,
     /// River for Rust.
     River,
 }
@@ -57,6 +60,8 @@ pub struct Ring<'a> {
     pub stage: &'a Stage,
     /// How much to measure.
     pub plan: &'a Plan,
+    /// Whom jobs ask that ask somebody.
+    pub provider: Option<SocketAddr>,
     /// Where our programs are.
     programs: PathBuf,
 }
@@ -69,7 +74,7 @@ impl<'a> Ring<'a> {
     pub fn new(stage: &'a Stage, plan: &'a Plan) -> Result<Self> {
         let mut programs = std::env::current_exe()?;
         programs.pop();
-        Ok(Self { stage, plan, programs })
+        Ok(Self { stage, plan, provider: None, programs })
     }
 }
 
@@ -82,6 +87,7 @@ impl Contender {
             Self::RawWide => "raw, four connections",
             Self::Graphile => "graphile-worker, default",
             Self::GraphileBest => "graphile-worker, at its best",
+            Self::GraphileNarrow => "graphile-worker, 8 at a time",
             Self::River => "River",
         }
     }
@@ -90,7 +96,7 @@ impl Contender {
     fn template(self) -> &'static str {
         match self {
             Self::Ours | Self::Raw | Self::RawWide => Stage::PRODUCT,
-            Self::Graphile | Self::GraphileBest => "graphile",
+            Self::Graphile | Self::GraphileBest | Self::GraphileNarrow => "graphile",
             Self::River => "river",
         }
     }
@@ -102,7 +108,7 @@ impl Contender {
     pub async fn install(self, ring: &Ring<'_>) -> Result<()> {
         let mut command = match self {
             Self::Ours | Self::Raw | Self::RawWide => return Ok(()),
-            Self::Graphile | Self::GraphileBest => graphile(ring),
+            Self::Graphile | Self::GraphileBest | Self::GraphileNarrow => graphile(ring),
             Self::River => river(ring)?,
         };
         let url = ring.stage.database(self.template(), "template1").await?;
@@ -137,16 +143,20 @@ impl Contender {
                 command.arg(format!("--connections={connections}"));
                 command
             }
-            Self::Graphile | Self::GraphileBest => graphile(ring),
+            Self::Graphile | Self::GraphileBest | Self::GraphileNarrow => graphile(ring),
             Self::River => river(ring)?,
         };
         match self {
             Self::Ours | Self::Raw | Self::RawWide => {}
             Self::Graphile => drop(command.arg("default")),
             Self::GraphileBest => drop(command.arg("best")),
+            Self::GraphileNarrow => drop(command.arg("narrow")),
             Self::River => drop(command.arg("work")),
         }
         command.arg("--waits").arg(&waits);
+        if let Some(provider) = ring.provider {
+            command.arg("--provider").arg(provider.to_string());
+        }
         let ready = if self == Self::Ours { "\"working\"" } else { "ready" };
         let program = self.start(ring, command, url, &format!("worker-{number}.log"), ready).await?;
         Ok(Worker { program, waits })
@@ -158,7 +168,7 @@ impl Contender {
     /// When it fails.
     pub async fn send(self, ring: &Ring<'_>, url: &str, arguments: &[String]) -> Result<String> {
         let mut command = match self {
-            Self::Ours | Self::Raw | Self::RawWide | Self::Graphile | Self::GraphileBest => {
+            Self::Ours | Self::Raw | Self::RawWide | Self::Graphile | Self::GraphileBest | Self::GraphileNarrow => {
                 program::command(ring.programs.join("sender"))
             }
             Self::River => river(ring)?,
@@ -166,7 +176,7 @@ impl Contender {
         match self {
             Self::Ours => drop(command.arg("ours")),
             Self::Raw | Self::RawWide => drop(command.arg("raw")),
-            Self::Graphile | Self::GraphileBest => drop(command.arg("graphile")),
+            Self::Graphile | Self::GraphileBest | Self::GraphileNarrow => drop(command.arg("graphile")),
             Self::River => {}
         }
         command.args(arguments);
@@ -186,36 +196,44 @@ impl Contender {
         program.with_context(|| format!("a process of {}", self.name()))
     }
 
-    /// Brings `count` no-op jobs in one transaction and wakes the workers as the contender does.
+    /// Brings `count` jobs in one transaction and wakes the workers as the contender does.
     /// `before_commit` is called just then.
     ///
     /// # Errors
     /// The database's.
-    pub async fn fill<T>(self, conn: &mut PgConnection, count: usize, before_commit: impl FnOnce() -> T) -> Result<T> {
+    pub async fn fill<T>(
+        self,
+        conn: &mut PgConnection,
+        work: Work,
+        count: usize,
+        before_commit: impl FnOnce() -> T,
+    ) -> Result<T> {
         let mut tx = conn.begin().await?;
         match self {
             Self::Ours | Self::Raw | Self::RawWide => {
                 let now = sqlx::query_scalar::<_, DateTime<Utc>>("select now()").fetch_one(&mut *tx).await?;
                 for begin in (0..count).step_by(5_000) {
-                    let jobs = (begin..count.min(begin + 5_000)).map(|_| NewJob::new(&Nothing {}, now));
+                    let jobs = (begin..count.min(begin + 5_000)).map(|_| work.job(now));
                     humanchat_jobs::insert(&mut tx, jobs.collect::<Result<_, _>>()?, now).await?;
                 }
-                sqlx::query("select pg_notify('humanchat_jobs', 'default'), pg_notify('bench_raw', '')")
+                sqlx::query("select pg_notify('humanchat_jobs', 'default,mail'), pg_notify('bench_raw', '')")
                     .execute(&mut *tx)
                     .await?;
             }
-            Self::Graphile | Self::GraphileBest => {
-                sqlx::query("select count(graphile_worker.add_job('bench_nothing', '{}')) from generate_series(1, $1)")
+            Self::Graphile | Self::GraphileBest | Self::GraphileNarrow => {
+                sqlx::query("select count(graphile_worker.add_job($2, '{}')) from generate_series(1, $1)")
                     .bind(i64::try_from(count)?)
+                    .bind(work.name())
                     .execute(&mut *tx)
                     .await?;
             }
             Self::River => {
                 sqlx::query(
                     "insert into river_job (args, kind, max_attempts, priority, queue, scheduled_at, state)
-                     select '{}', 'bench_nothing', 25, 1, 'default', now(), 'available' from generate_series(1, $1)",
+                     select '{}', $2, 25, 1, 'default', now(), 'available' from generate_series(1, $1)",
                 )
                 .bind(i64::try_from(count)?)
+                .bind(work.name())
                 .execute(&mut *tx)
                 .await?;
                 sqlx::query("select pg_notify(current_schema() || '.river_insert', '{\"queue\":\"default\"}')")
@@ -244,10 +262,10 @@ impl Contender {
     async fn is_busy(self, conn: &mut PgConnection) -> Result<bool> {
         let sql = match self {
             Self::Ours | Self::Raw | Self::RawWide => {
-                "select exists (select from jobs where queue = 'default' and state = 'available')
-                   or exists (select from jobs where kind in ('bench_nothing', 'bench_stamp') and state = 'running')"
+                "select exists (select from jobs where queue in ('default', 'mail') and state = 'available')
+                   or exists (select from jobs where kind like 'bench\\_%' and state = 'running')"
             }
-            Self::Graphile | Self::GraphileBest => {
+            Self::Graphile | Self::GraphileBest | Self::GraphileNarrow => {
                 "select exists (select from (select id from graphile_worker._private_jobs order by id limit 1) job)"
             }
             Self::River => {
@@ -265,9 +283,9 @@ impl Contender {
     pub async fn done(self, conn: &mut PgConnection) -> Result<Option<usize>> {
         let sql = match self {
             Self::Ours | Self::Raw | Self::RawWide => {
-                "select count(*) from jobs where kind in ('bench_nothing', 'bench_stamp') and state = 'done'"
+                "select count(*) from jobs where kind like 'bench\\_%' and state = 'done'"
             }
-            Self::Graphile | Self::GraphileBest => return Ok(None),
+            Self::Graphile | Self::GraphileBest | Self::GraphileNarrow => return Ok(None),
             Self::River => "select count(*) from river_job where state = 'completed'",
         };
         let done: i64 = sqlx::query_scalar(sql).fetch_one(conn).await?;

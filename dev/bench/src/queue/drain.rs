@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use sqlx::Connection as _;
 
-use super::contender::{Contender, Ring, Style, connect};
+use super::{
+    contender::{Contender, Ring, Style, connect},
+    work::Work,
+};
 use crate::{
     measure::{Better, Row, Series, Target, count, order},
     report::Table,
@@ -16,8 +19,8 @@ use crate::{
 const WARM_UP: usize = 1_000;
 
 /// What a drain told.
-struct Drained {
-    jobs_per_second: f64,
+pub(super) struct Drained {
+    pub jobs_per_second: f64,
     /// CPU milliseconds of all workers and of Postgres, for a thousand jobs.
     worker_cpu: f64,
     postgres_cpu: f64,
@@ -35,11 +38,12 @@ pub async fn measure(ring: &Ring<'_>, contenders: &[Contender]) -> Result<Vec<Ta
         let (mut speed, mut worker, mut postgres) = (series("jobs/s"), series("ms"), series("ms"));
         for round in 0..ring.plan.rounds {
             for index in order(round, contenders.len()) {
-                let drained = drain(ring, contenders[index], processes).await?;
+                let who = contenders[index];
+                let drained = drain(ring, who, processes, Work::Nothing, ring.plan.work(jobs(who))).await?;
                 say(&format!(
                     "drain, {processes} process(es), round {}: {} {:.0} jobs/s, CPU ms per 1,000 jobs: {:.0} + {:.0} Postgres",
                     round + 1,
-                    contenders[index].name(),
+                    who.name(),
                     drained.jobs_per_second,
                     drained.worker_cpu,
                     drained.postgres_cpu,
@@ -63,7 +67,14 @@ pub async fn measure(ring: &Ring<'_>, contenders: &[Contender]) -> Result<Vec<Ta
     ])
 }
 
-async fn drain(ring: &Ring<'_>, contender: Contender, processes: usize) -> Result<Drained> {
+/// From the commit that brings so many jobs to so many idle workers, until all are done.
+pub(super) async fn drain(
+    ring: &Ring<'_>,
+    contender: Contender,
+    processes: usize,
+    work: Work,
+    jobs: usize,
+) -> Result<Drained> {
     let url = contender.database(ring, "drain").await?;
     let mut workers = Vec::new();
     for number in 0..processes {
@@ -74,11 +85,10 @@ async fn drain(ring: &Ring<'_>, contender: Contender, processes: usize) -> Resul
         Ok((workers?, ring.stage.postgres_cpu()?))
     };
     let mut conn = connect(&url).await?;
-    contender.fill(&mut conn, WARM_UP, || ()).await?;
+    contender.fill(&mut conn, work, WARM_UP, || ()).await?;
     contender.finish(&mut conn).await?;
     ring.stage.settle().await?;
-    let jobs = ring.plan.work(jobs(contender));
-    let (began, before) = contender.fill(&mut conn, jobs, || (Instant::now(), cpu())).await?;
+    let (began, before) = contender.fill(&mut conn, work, jobs, || (Instant::now(), cpu())).await?;
     contender.finish(&mut conn).await?;
     let (took, before, after) = (began.elapsed(), before?, cpu()?);
     let done = contender.done(&mut conn).await?;
@@ -100,6 +110,6 @@ fn jobs(contender: Contender) -> usize {
     match contender {
         Contender::Ours | Contender::Raw | Contender::RawWide | Contender::GraphileBest => 30_000,
         Contender::River => 20_000,
-        Contender::Graphile => 3_000,
+        Contender::Graphile | Contender::GraphileNarrow => 3_000,
     }
 }

@@ -5,8 +5,10 @@ mod drain;
 mod enqueue;
 mod latency;
 pub mod raw;
+pub mod scaling;
 pub mod sender;
 pub mod stamp;
+pub mod work;
 
 use anyhow::{Context as _, Result};
 

@@ -95,13 +95,13 @@ impl Server {
         Ok((deliveries / elapsed, cpu.as_secs_f64() * 1e6 / deliveries))
     }
 
-    /// Lets so many in; returns how many entered in a second.
+    /// Lets bystanders in until there are so many; returns how many entered in a second.
     ///
     /// # Errors
     /// When one is refused.
-    pub async fn let_in(&mut self, listeners: usize) -> Result<f64> {
-        let (begin, before) = (Instant::now(), self.swarm.len());
-        self.swarm.grow_to(listeners).await?;
-        Ok(count(listeners - before) / begin.elapsed().as_secs_f64())
+    pub async fn let_in(&mut self, bystanders: usize) -> Result<f64> {
+        let (begin, before) = (Instant::now(), self.bystanders.len());
+        self.bystanders.grow_to(bystanders).await?;
+        Ok(count(bystanders - before) / begin.elapsed().as_secs_f64())
     }
 }

@@ -1,6 +1,7 @@
 //! Sockets beside Socket.IO with its Redis adapter, with the same listeners.
 
-mod frames;
+mod crowd;
+pub(crate) mod frames;
 mod measures;
 mod server;
 mod swarm;
@@ -13,7 +14,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use self::server::Contender;
 use crate::{
     Plan,
-    measure::{Better, Row, Series, Target, count, order, percentile},
+    measure::{Better, Row, Series, Target, order, percentile},
     report::{Section, Table},
     say,
     stage::Stage,
@@ -35,16 +36,19 @@ pub async fn run(stage: &Stage, plan: &Plan) -> Result<Section> {
     setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
     let absent = Contender::SocketIo.absent(plan);
     let contenders = if absent.is_some() { vec![Contender::Ours] } else { vec![Contender::Ours, Contender::SocketIo] };
-    let mut outcomes = [Vec::new(), Vec::new()];
+    let (mut outcomes, mut crowds) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
     for round in 0..plan.rounds {
         for index in order(round, contenders.len()) {
             let contender = contenders[index];
             say(&format!("sockets: round {}, {contender:?}", round + 1));
             outcomes[index].push(one(contender, stage, plan).await?);
+            crowds[index].push(crowd::measure(contender, stage, plan).await?);
         }
     }
-    let [ours, socket_io] = outcomes;
-    Ok(Section { tables: tables(&ours, &socket_io), notes: absent.into_iter().collect() })
+    let ([ours, socket_io], [our_crowds, their_crowds]) = (outcomes, crowds);
+    let mut tables = tables(&ours, &socket_io);
+    tables.extend(crowd::tables(&our_crowds, &their_crowds));
+    Ok(Section { tables, notes: absent.into_iter().collect() })
 }
 
 /// What one run of one contender came to.
@@ -60,10 +64,6 @@ struct Outcome {
     /// Deliveries a second, and the server's CPU time for each in microseconds.
     rate: f64,
     cpu: f64,
-    /// Sockets let in a second.
-    let_in: f64,
-    /// With a crowd of idle sockets, in MiB.
-    memory: f64,
 }
 
 async fn one(contender: Contender, stage: &Stage, plan: &Plan) -> Result<Outcome> {
@@ -81,14 +81,10 @@ async fn one(contender: Contender, stage: &Stage, plan: &Plan) -> Result<Outcome
     let last_of_few = server.time_to_last_of(FEW, plan.work(30)).await?;
     let last_of_many = server.time_to_last_of(MANY, plan.work(30)).await?;
     let (rate, cpu) = server.throughput(Duration::from_secs(if plan.quick { 1 } else { 5 })).await?;
-    let let_in = server.let_in(CROWD).await?;
-    // What was only needed to let them in is given back.
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    let memory = count(usize::try_from(server.program.memory()?)?) / f64::from(1 << 20);
     let last_of_crowd = server.time_to_last_of(CROWD, plan.work(10)).await?;
     drop(server.swarm);
     server.program.stop().await?;
-    Ok(Outcome { told, stored_and_told, last_of_few, last_of_many, last_of_crowd, rate, cpu, let_in, memory })
+    Ok(Outcome { told, stored_and_told, last_of_few, last_of_many, last_of_crowd, rate, cpu })
 }
 
 fn tables(ours: &[Outcome], socket_io: &[Outcome]) -> Vec<Table> {
@@ -128,15 +124,7 @@ fn tables(ours: &[Outcome], socket_io: &[Outcome]) -> Vec<Table> {
         with(row("deliveries to 1,000", "/s", Better::Higher, |outcome| outcome.rate), Target::ratio(SOCKET_IO, 5.0)),
         row("the server's CPU time a delivery", "µs", Better::Lower, |outcome| outcome.cpu),
     ];
-    let crowd = vec![
-        with(row("memory with 10,000 idle", "MiB", Better::Lower, |outcome| outcome.memory), Target::fixed(400.0)),
-        row("sockets let in", "/s", Better::Higher, |outcome| outcome.let_in),
-    ];
-    [
-        ("From a request to two sockets, one message every 50 ms", latency),
-        ("One message to many sockets", fan_out),
-        ("A crowd", crowd),
-    ]
-    .map(|(title, rows)| Table { title: title.to_owned(), rows })
-    .into()
+    [("From a request to two sockets, one message every 50 ms", latency), ("One message to many sockets", fan_out)]
+        .map(|(title, rows)| Table { title: title.to_owned(), rows })
+        .into()
 }

@@ -13,7 +13,7 @@ use super::swarm::{Protocol, Swarm};
 use crate::{
     Plan,
     http::request,
-    product::Api,
+    product::{Api, Person},
     program::{self, Program},
     stage::Stage,
 };
@@ -44,6 +44,8 @@ pub struct Server {
     pub store: Option<Vec<u8>>,
     /// Who will listen.
     pub swarm: Swarm,
+    /// Who will listen in another room, where nobody speaks.
+    pub bystanders: Swarm,
 }
 
 impl Contender {
@@ -74,15 +76,19 @@ impl Contender {
 }
 
 async fn ours(stage: &Stage) -> Result<Server> {
-    let api = Api::start(stage, &stage.product_database(DATABASE).await?).await?;
+    let url = stage.product_database(DATABASE).await?;
+    let api = Api::start(stage, &url).await?;
     let (one, other) = (api.register("one@bench.test").await?, api.register("other@bench.test").await?);
-    let pair = request("POST", "/api/conversations", Some(&one.token), Some(&json!({"participantId": other.id})));
-    let pair = api.connect().await?.json(&pair).await?;
-    let id = pair["conversation"]["id"].as_str().context("a conversation without id")?;
+    let third = api.register("third@bench.test").await?;
+    let id = conversation(&api, &one, &other).await?;
+    let elsewhere = conversation(&api, &other, &third).await?;
+    // Hashing passwords takes memory that a process keeps for a while.
+    api.program.stop().await?;
+    let api = Api::start(stage, &url).await?;
     let message = json!({"content": CONTENT, "type": "user_text"});
-    let protocol = Protocol {
+    let protocol = |id: &str, people: [&Person; 2]| Protocol {
         address: api.address,
-        paths: [&one, &other].map(|person| format!("/ws?token={}", person.token)).into(),
+        paths: people.map(|person| format!("/ws?token={}", person.token)).into(),
         hello: vec![
             (
                 r#"{"type":"ready""#,
@@ -96,10 +102,17 @@ async fn ours(stage: &Stage) -> Result<Server> {
     Ok(Server {
         tell: request("POST", &format!("/api/conversations/{id}/messages"), Some(&one.token), Some(&message)),
         store: None,
-        swarm: Swarm::new(protocol),
+        swarm: Swarm::new(protocol(&id, [&one, &other])),
+        bystanders: Swarm::new(protocol(&elsewhere, [&other, &third])),
         program: api.program,
         address: api.address,
     })
+}
+
+async fn conversation(api: &Api, one: &Person, other: &Person) -> Result<String> {
+    let pair = request("POST", "/api/conversations", Some(&one.token), Some(&json!({"participantId": other.id})));
+    let pair = api.connect().await?.json(&pair).await?;
+    Ok(pair["conversation"]["id"].as_str().context("a conversation without id")?.to_owned())
 }
 
 async fn socket_io(stage: &Stage, plan: &Plan) -> Result<Server> {
@@ -111,9 +124,9 @@ async fn socket_io(stage: &Stage, plan: &Plan) -> Result<Server> {
     command.env("NODE_ENV", "production").env("PORT", address.port().to_string());
     command.env("REDIS_URL", stage.redis_url()).env("DATABASE_URL", stage.empty_database(DATABASE).await?);
     let program = Program::start(command, &stage.folder().join("socketio.log"), "listening").await?;
-    let protocol = Protocol {
+    let protocol = |room: &str| Protocol {
         address,
-        paths: vec!["/socket.io/?EIO=4&transport=websocket".to_owned()],
+        paths: vec![format!("/socket.io/?EIO=4&transport=websocket{room}")],
         hello: vec![("0{", Some("40".to_owned())), ("40{", None)],
         message: r#"42["message.created""#,
         heartbeat: Some(("2", "3")),
@@ -124,6 +137,7 @@ async fn socket_io(stage: &Stage, plan: &Plan) -> Result<Server> {
         address,
         tell: request("POST", "/emit", None, Some(&message)),
         store: Some(request("POST", "/store", None, Some(&message))),
-        swarm: Swarm::new(protocol),
+        swarm: Swarm::new(protocol("")),
+        bystanders: Swarm::new(protocol("&room=elsewhere")),
     })
 }

@@ -9,8 +9,8 @@ from generate_series(1, 100000) n;
 
 insert into presences (user_id, since, until) select id, now(), present_until from users where present_until is not null;
 
-insert into conversations (id, type, first_user_id, second_user_id, message_count, last_activity, created_at)
-select gen_random_uuid(), 'human', least(a.id, b.id), greatest(a.id, b.id), 50, now(), now()
+insert into conversations (id, type, first_user_id, second_user_id, message_count, counted, first_sent, last_activity, created_at)
+select gen_random_uuid(), 'human', least(a.id, b.id), greatest(a.id, b.id), 50, 50, 50, now(), now()
 from (select id, row_number() over () as n from users) a
 join (select id, row_number() over () as n from users) b on b.n = a.n + 1
 where a.n <= 20000;

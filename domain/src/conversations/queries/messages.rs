@@ -44,7 +44,9 @@ pub(in crate::conversations) async fn insert_message(
         r#"with numbered as (
              update conversations c
              set message_count = message_count + 1, last_activity = greatest(last_activity, $3),
-                 active_in = pg_current_xact_id()
+                 active_in = pg_current_xact_id(), counted = counted + (counted = message_count)::integer,
+                 first_sent = first_sent + (first_user_id = $2)::integer,
+                 second_sent = second_sent + (second_user_id is not distinct from $2)::integer
              where id = $1 and exists (select from conversation_participants p where p.conversation_id = $1 and p.user_id = $2)
              returning message_count, last_activity, type
            ), stored as (
@@ -107,7 +109,7 @@ pub(in crate::conversations) async fn insert_answer(
         "with numbered as (
            update conversations
            set message_count = message_count + 1, last_activity = greatest(last_activity, $2),
-               active_in = pg_current_xact_id()
+               active_in = pg_current_xact_id(), counted = counted + (counted = message_count)::integer
            where id = $1 returning message_count, last_activity
          )
          insert into messages (conversation_id, seq, origin, type, content, actions, created_at)

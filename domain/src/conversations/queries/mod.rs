@@ -92,7 +92,7 @@ pub(super) async fn message_count(
     .await
 }
 
-/// False when the mark was there or further already.
+/// False when the mark was there or further already. What lies between is counted once.
 pub(super) async fn mark_read(
     conn: &mut PgConnection,
     id: ConversationId,
@@ -100,7 +100,12 @@ pub(super) async fn mark_read(
     seq: i64,
 ) -> sqlx::Result<bool> {
     let result = sqlx::query!(
-        "update conversation_participants set read_through = $3
+        "update conversation_participants p
+         set read_through = $3, heard_through = $3,
+             heard = case when heard_through = read_through then heard else 0 end
+                   + (select count(*) from messages m where m.conversation_id = $1 and m.seq <= $3
+                      and m.seq > case when p.heard_through = p.read_through then p.read_through else 0 end
+                      and m.sender_id is distinct from $2)
          where conversation_id = $1 and user_id = $2 and read_through < $3",
         id.0,
         reader.0,
@@ -141,8 +146,11 @@ pub(super) async fn list_first(
         r#"select c.id as "id: ConversationId", c.last_activity as activity, pg_current_snapshot()::text as "began!"
            from conversation_participants p join conversations c on c.id = p.conversation_id
            where p.user_id = $1 and ($2::text is null or c.type = $2)
-             and (not $3 or exists (select from messages m where m.conversation_id = c.id
-                                    and m.seq > p.read_through and m.sender_id is distinct from $1))
+             and (not $3 or case
+               when c.counted = c.message_count and p.heard_through = p.read_through
+               then c.message_count - case c.first_user_id when $1 then c.first_sent else c.second_sent end > p.heard
+               else exists (select from messages m where m.conversation_id = c.id
+                            and m.seq > p.read_through and m.sender_id is distinct from $1) end)
            order by c.last_activity desc, c.id desc limit $4"#,
         reader.0,
         filter.kind as Option<ConversationKind>,
@@ -176,8 +184,11 @@ pub(super) async fn list_next(
              from walk, conversation_participants p join conversations c on c.id = p.conversation_id
              where p.user_id = $1 and pg_visible_in_snapshot(c.created_in, began)
                and ($3::text is null or c.type = $3)
-               and (not $4 or exists (select from messages m where m.conversation_id = c.id
-                                      and m.seq > p.read_through and m.sender_id is distinct from $1))
+               and (not $4 or case
+                 when c.counted = c.message_count and p.heard_through = p.read_through
+                 then c.message_count - case c.first_user_id when $1 then c.first_sent else c.second_sent end > p.heard
+                 else exists (select from messages m where m.conversation_id = c.id
+                              and m.seq > p.read_through and m.sender_id is distinct from $1) end)
            )
            select id as "id: ConversationId", activity as "activity!", began::text as "began!" from mine
            where (activity, id) < ($5, $6)
@@ -210,8 +221,10 @@ pub(super) async fn load(
                   m.sender_id as "sender_id?: UserId", m.origin as "origin?: Origin", m.type as "message_type?: MessageType",
                   m.content as "content?", m.attachments as "attachments?: Json<Vec<Attachment>>",
                   m.actions as "actions?: Json<Vec<Value>>", m.client_message_id, m.created_at as "sent_at?: DateTime<Utc>",
-                  (select count(*) from messages u where u.conversation_id = c.id
-                   and u.seq > p.read_through and u.sender_id is distinct from $2) as unread_count
+                  case when c.counted = c.message_count and p.heard_through = p.read_through
+                       then c.message_count - case c.first_user_id when $2 then c.first_sent else c.second_sent end - p.heard
+                       else (select count(*) from messages u where u.conversation_id = c.id
+                             and u.seq > p.read_through and u.sender_id is distinct from $2) end as unread_count
            from unnest($1::uuid[]) as wanted(id)
            join conversation_participants p on p.conversation_id = wanted.id and p.user_id = $2
            join conversations c on c.id = p.conversation_id

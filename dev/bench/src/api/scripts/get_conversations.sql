@@ -10,8 +10,11 @@ select bench.user_id(:person) as caller,
 select c.id as "id: ConversationId", c.last_activity as activity, pg_current_snapshot()::text as "began!"
 from conversation_participants p join conversations c on c.id = p.conversation_id
 where p.user_id = :caller and (null::text is null or c.type = null)
-  and (not :unread or exists (select from messages m where m.conversation_id = c.id
-                              and m.seq > p.read_through and m.sender_id is distinct from :caller))
+  and (not :unread or case
+    when c.counted = c.message_count and p.heard_through = p.read_through
+    then c.message_count - case c.first_user_id when :caller then c.first_sent else c.second_sent end > p.heard
+    else exists (select from messages m where m.conversation_id = c.id
+                 and m.seq > p.read_through and m.sender_id is distinct from :caller) end)
 order by c.last_activity desc, c.id desc limit :limit;
 select c.id as "id!: ConversationId", c.type as "kind!: ConversationKind",
        c.linked_session_id as "linked_session_id: SessionId", c.last_activity as "last_activity!: Timestamp",
@@ -21,8 +24,10 @@ select c.id as "id!: ConversationId", c.type as "kind!: ConversationKind",
        m.sender_id as "sender_id?: UserId", m.origin as "origin?: Origin", m.type as "message_type?: MessageType",
        m.content as "content?", m.attachments as "attachments?: Json<Vec<Attachment>>",
        m.actions as "actions?: Json<Vec<Value>>", m.client_message_id, m.created_at as "sent_at?: DateTime<Utc>",
-       (select count(*) from messages u where u.conversation_id = c.id
-        and u.seq > p.read_through and u.sender_id is distinct from :caller) as unread_count
+       case when c.counted = c.message_count and p.heard_through = p.read_through
+            then c.message_count - case c.first_user_id when :caller then c.first_sent else c.second_sent end - p.heard
+            else (select count(*) from messages u where u.conversation_id = c.id
+                  and u.seq > p.read_through and u.sender_id is distinct from :caller) end as unread_count
 from unnest(:ids::uuid[]) as wanted(id)
 join conversation_participants p on p.conversation_id = wanted.id and p.user_id = :caller
 join conversations c on c.id = p.conversation_id

@@ -11,7 +11,9 @@ begin;
 with numbered as (
   update conversations c
   set message_count = message_count + 1, last_activity = greatest(last_activity, :now),
-      active_in = pg_current_xact_id()
+      active_in = pg_current_xact_id(), counted = counted + (counted = message_count)::integer,
+      first_sent = first_sent + (first_user_id = :caller)::integer,
+      second_sent = second_sent + (second_user_id is not distinct from :caller)::integer
   where id = :conversation and exists (select from conversation_participants p where p.conversation_id = :conversation and p.user_id = :caller)
   returning message_count, last_activity, type
 ), stored as (
