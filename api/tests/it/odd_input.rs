@@ -274,6 +274,8 @@ impl<'a> Probe<'a> {
             assert!(answer.status.is_success(), "{name}: {answer:?}");
             return;
         }
+        let answer = self.send("application/json", "", Vec::new()).await;
+        assert_eq!(answer.status, 422, "{name} without a body: {answer:?}");
         for (field, types, with) in holes(document, schema, &body) {
             for odd in odd_values() {
                 let bytes = with.to_string().replacen(HOLE, &odd, 1);
