@@ -3,6 +3,7 @@
 //! `bin/test` starts a throw-away cluster and names it in `TEST_DATABASE_URL`.
 
 mod contents;
+mod input;
 mod traces;
 
 use std::collections::HashMap;
@@ -14,6 +15,7 @@ use url::Url;
 use uuid::Uuid;
 
 pub use contents::contents;
+pub use input::{Answer, cursor_of, position_of, read_access_token, read_answer, read_webhook, text_so_far};
 pub use traces::{rows_that_say, tables_of_people};
 
 use crate::{
