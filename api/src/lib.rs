@@ -42,6 +42,8 @@ mod users;
 mod web;
 
 pub use realtime::SocketLimits;
+#[cfg(feature = "testing")]
+pub use realtime::is_client_frame;
 
 use edge::{
     admission::{self, Admissions},

@@ -5,7 +5,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use hmac::Mac;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Store, error::Refusal, id::UserId};
+use crate::{Store, auth::Keys, error::Refusal, id::UserId};
 
 const TAG: usize = 16;
 
@@ -44,6 +44,24 @@ impl Store {
         scope: &Scope<'_, F>,
         position: &P,
     ) -> serde_json::Result<String> {
+        self.keys.seal(scope, position)
+    }
+
+    pub(crate) fn unseal<F: Serialize, P: DeserializeOwned>(
+        &self,
+        scope: &Scope<'_, F>,
+        cursor: &str,
+    ) -> Result<P, Refusal> {
+        self.keys.unseal(scope, cursor)
+    }
+}
+
+impl Keys {
+    pub(crate) fn seal<F: Serialize, P: Serialize>(
+        &self,
+        scope: &Scope<'_, F>,
+        position: &P,
+    ) -> serde_json::Result<String> {
         let mut bytes = serde_json::to_vec(position)?;
         let tag = self.cursor_tag(scope, &bytes)?;
         bytes.extend_from_slice(&tag);
@@ -65,7 +83,7 @@ impl Store {
     }
 
     fn cursor_tag<F: Serialize>(&self, scope: &Scope<'_, F>, position: &[u8]) -> serde_json::Result<[u8; TAG]> {
-        let mut mac = self.keys.cursor_mac();
+        let mut mac = self.cursor_mac();
         let scope = serde_json::to_vec(scope)?;
         mac.update(&(scope.len() as u64).to_be_bytes());
         mac.update(&scope);

@@ -2,6 +2,8 @@
 //!
 //! `bin/test` starts a throw-away cluster and names it in `TEST_DATABASE_URL`.
 
+mod contents;
+mod input;
 mod traces;
 
 use std::collections::HashMap;
@@ -12,6 +14,8 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use url::Url;
 use uuid::Uuid;
 
+pub use contents::contents;
+pub use input::{Answer, cursor_of, position_of, read_access_token, read_answer, read_webhook, text_so_far};
 pub use traces::{rows_that_say, tables_of_people};
 
 use crate::{
@@ -21,7 +25,7 @@ use crate::{
     clock::Clock,
     config::Settings,
     event::Channel,
-    id::{ConversationId, LoginId, PaymentId, SessionId, UserId},
+    id::{ActionId, ConversationId, LoginId, PaymentId, RunId, SessionId, UserId},
     realtime,
     users::DisplayMode,
 };
@@ -267,6 +271,29 @@ pub async fn traces_of_sam(store: &Store) -> i64 {
     let count = "select (select count(*) from sam_runs) + (select count(*) from sam_actions)
                       + (select count(*) from requested_people_askers)";
     sqlx::query_scalar(count).fetch_one(store.pool()).await.expect("the database answers")
+}
+
+/// A change of somebody's headline, as Sam would propose it in answer to a question of theirs.
+///
+/// # Panics
+/// When the database fails.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub async fn propose(store: &Store, user: UserId, run: RunId) -> ActionId {
+    let (id, now) = (ActionId::new(), store.clock().now());
+    let deed = "{\"type\": \"update_profile\", \"fields\": {\"headline\": \"Learns about bees\"}}";
+    sqlx::query(
+        "insert into sam_actions (id, run_id, user_id, deed, terms, expires_at, created_at)
+         values ($1, $2, $3, $4::jsonb, '{\"headline\": \"\"}', $5 + interval '10 minutes', $5)",
+    )
+    .bind(id)
+    .bind(run)
+    .bind(user)
+    .bind(deed)
+    .bind(now)
+    .execute(store.pool())
+    .await
+    .expect("a proposal can be stored");
+    id
 }
 
 /// How many times of hosts are kept for proposals.

@@ -21,6 +21,12 @@ mod socket;
 mod statuses;
 mod topic;
 
+/// Whether this is a frame that a client may say: for fuzzing.
+#[cfg(feature = "testing")]
+pub fn is_client_frame(text: &str) -> bool {
+    protocol::ClientFrame::read(text).is_ok()
+}
+
 pub(crate) use hub::Hub;
 pub use limits::SocketLimits;
 pub(crate) use routes::routes;

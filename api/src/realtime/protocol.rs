@@ -3,7 +3,10 @@
 use axum::extract::ws::Utf8Bytes;
 use chrono::{DateTime, Utc};
 use humanchat_domain::{event::Channel, id::UserId};
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Serialize,
+    de::{Error, Unexpected},
+};
 
 use crate::edge::error::ApiError;
 
@@ -25,6 +28,16 @@ pub(super) enum ClientFrame {
     },
     /// "Are you there?"
     Ping {},
+}
+
+impl ClientFrame {
+    /// Reads a frame: an object, though serde would take a list for one.
+    pub(super) fn read(text: &str) -> serde_json::Result<Self> {
+        if text.trim_start().starts_with('[') {
+            return Err(Error::invalid_type(Unexpected::Seq, &"an object"));
+        }
+        serde_json::from_str(text)
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -93,17 +106,19 @@ mod tests {
             r#"{"type":"ack","channel":"x","seq":1}"#,
             r#"{"type":"ping"}"#,
         ] {
-            assert!(serde_json::from_str::<ClientFrame>(good).is_ok(), "{good}");
+            assert!(ClientFrame::read(good).is_ok(), "{good}");
         }
         for bad in [
             r#"{"type":"shout"}"#,
             r#"{"type":"subscribe"}"#,
             r#"{"type":"ping","x":1}"#,
             "[]",
+            r#"["ping"]"#,
+            r#" ["unsubscribe", "status:x"]"#,
             "7",
             r#"{"type":"subscribe","channel":"x","after":"1"}"#,
         ] {
-            assert!(serde_json::from_str::<ClientFrame>(bad).is_err(), "{bad}");
+            assert!(ClientFrame::read(bad).is_err(), "{bad}");
         }
     }
 

@@ -79,7 +79,7 @@ impl Session {
     }
 
     async fn obey(&mut self, text: &str) {
-        let frame = match serde_json::from_str(text) {
+        let frame = match ClientFrame::read(text) {
             Ok(frame) => frame,
             Err(error) => return self.refuse(&ApiError::malformed(format!("not a frame: {error}")), None),
         };

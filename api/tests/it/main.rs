@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on has failed")]
 
+mod access;
 mod account;
 mod announcements;
 mod attendance;
@@ -44,5 +45,6 @@ mod sockets;
 mod staff;
 mod story;
 mod support;
+mod things;
 mod users;
 mod web;

@@ -2,18 +2,16 @@
 //! the answer is a documented one.
 
 use futures_util::future::join_all;
-use humanchat_domain::{
-    admin::requested_people::{self, RequestedKind},
-    auth::Role,
-};
+use humanchat_domain::auth::Role;
 use reqwest::{Method, header::CONTENT_TYPE};
 use serde_json::{Value, json};
 
 use crate::{
     openapi::{CODES, Operation, document, operations},
-    payments::till,
-    scene::{id, text},
+    payments::{Till, till},
+    scene::text,
     support::{Answer, Person},
+    things::{Makers, Thing},
 };
 
 /// Stands for a value in a body until the odd one is put in its place as it is.
@@ -185,6 +183,27 @@ fn odd_bodies(valid: &str) -> Vec<(&'static str, &'static str, Vec<u8>, &'static
     ]
 }
 
+/// What an operation needs to work on.
+fn subject(path: &str) -> Thing {
+    let beginnings = [
+        ("/api/admin/users/{id}", Thing::Somebody),
+        ("/api/admin/requested-people/{id}", Thing::Missed),
+        ("/api/admin/queues/{name}", Thing::Queue),
+        ("/api/admin/jobs/{id}/retry", Thing::CancelledJob),
+        ("/api/admin/jobs/{id}", Thing::Job),
+        ("/api/conversations/invites/{id}", Thing::Invite),
+        ("/api/conversations/{id}", Thing::Conversation),
+        ("/api/sessions/{id}", Thing::Talk),
+        ("/api/requests/{id}", Thing::Request),
+        ("/api/payments/{id}", Thing::Promise),
+    ];
+    match beginnings.iter().find(|(beginning, _)| path.starts_with(beginning)) {
+        Some((_, thing)) => *thing,
+        None if path.contains('{') => panic!("{path} needs something to work on"),
+        None => Thing::Nothing,
+    }
+}
+
 /// An operation at work, and how many requests it got.
 struct Probe<'a> {
     operation: Operation,
@@ -195,52 +214,16 @@ struct Probe<'a> {
 
 impl<'a> Probe<'a> {
     /// Somebody for whom the operation has something to work on.
-    async fn prepare(operation: Operation, caller: Person<'a>, other: &Person<'a>) -> Self {
+    async fn prepare(till: &Till, operation: Operation, caller: Person<'a>, other: &Person<'a>) -> Self {
         let path = &operation.path;
         if path.starts_with("/api/admin/") {
             caller.becomes(Role::Admin).await;
         }
-        let id = if path.starts_with("/api/admin/users/{id}") {
-            other.id.clone()
-        } else if path.starts_with("/api/admin/requested-people/{id}") {
-            let mut tx = caller.api.store.begin(None).await.unwrap();
-            let asked = requested_people::record(&mut tx, id(&caller.id), RequestedKind::Person, "Jane Goodall").await;
-            tx.commit().await.unwrap();
-            asked.unwrap().unwrap().id.to_string()
-        } else if path.starts_with("/api/admin/queues/{name}") {
-            "mail".to_owned()
-        } else if path.starts_with("/api/admin/jobs/{id}") {
-            other.appear().await;
-            let jobs = caller.get("/api/admin/jobs?kind=end_presence&limit=1").await.ok(200);
-            let job = text(&jobs["jobs"][0]["id"]);
-            if path.ends_with("/retry") {
-                caller.post(&format!("/api/admin/jobs/{job}/cancel"), json!({})).await.ok(200);
-            }
-            job
-        } else if path.ends_with("/convert") {
-            text(&caller.invite(other).await["id"])
-        } else if path.starts_with("/api/conversations/{id}") {
-            let id = caller.conversation_with(other).await;
-            caller.say(&id, "Hello").await.ok(201);
-            id
-        } else if path.ends_with("/cancel") {
-            text(&caller.invite(other).await["id"])
-        } else if path.starts_with("/api/conversations/invites/{id}") {
-            text(&other.invite(&caller).await["id"])
-        } else if path.starts_with("/api/sessions/{id}") {
-            let invite = other.invite(&caller).await;
-            text(&caller.answer(&invite, "accept").await.ok(200)["session"]["id"])
-        } else if path.starts_with("/api/requests/{id}") {
-            caller.appear().await;
-            text(&other.ask(&caller, "Hello").await.ok(201)["request"]["id"])
-        } else if path.starts_with("/api/payments/{id}") {
-            let gift = json!({"amount": 500, "recipientUserId": caller.id});
-            text(&other.post("/api/payments/donation", gift).await.ok(201)["payment"]["id"])
-        } else {
-            assert!(!path.contains('{'), "{path} needs something to work on");
-            String::new()
-        };
-        let path = path.replace("{id}", &id).replace("{name}", &id);
+        let is_guest = path.ends_with("/cancel") || path.ends_with("/convert");
+        let (guest, host) = if is_guest { (&caller, other) } else { (other, &caller) };
+        let makers = Makers { till, guest, host, somebody: other, admin: &caller };
+        let words = subject(path).make(&makers).await;
+        let path = path.replace("{id}", &words["id"]).replace("{name}", &words["id"]);
         Self { operation, path, caller, requests: 0 }
     }
 
@@ -291,6 +274,8 @@ impl<'a> Probe<'a> {
             assert!(answer.status.is_success(), "{name}: {answer:?}");
             return;
         }
+        let answer = self.send("application/json", "", Vec::new()).await;
+        assert_eq!(answer.status, 422, "{name} without a body: {answer:?}");
         for (field, types, with) in holes(document, schema, &body) {
             for odd in odd_values() {
                 let bytes = with.to_string().replacen(HOLE, &odd, 1);
@@ -333,7 +318,7 @@ async fn every_operation_answers_odd_input_as_documented() {
     let mut probes = Vec::new();
     for operation in changing {
         let (caller, other) = (people.next().unwrap(), people.next().unwrap());
-        probes.push((Probe::prepare(operation, caller, &other).await, other));
+        probes.push((Probe::prepare(&till, operation, caller, &other).await, other));
     }
     join_all(probes.iter_mut().map(|(probe, other)| probe.run(&document, other))).await;
     let requests: usize = probes.iter().map(|(probe, _)| probe.requests).sum();

@@ -19,6 +19,8 @@ mod prompt;
 mod proposals;
 mod queries;
 mod reply;
+#[cfg(feature = "testing")]
+pub(crate) mod testing;
 mod think;
 
 use garde::{Valid, Validate};

@@ -25,21 +25,26 @@ pub async fn tables_of_people(store: &Store) -> BTreeSet<String> {
     names.into_iter().collect()
 }
 
+/// All tables.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub(super) async fn tables(store: &Store) -> Vec<String> {
+    sqlx::query_scalar(
+        "select oid::regclass::text from pg_class
+         where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and not relispartition",
+    )
+    .fetch_all(store.pool())
+    .await
+    .expect("the catalogue can be read")
+}
+
 /// How many rows of each table say one of these words anywhere, as text.
 ///
 /// # Panics
 /// When the database fails.
 #[expect(clippy::expect_used, reason = "only tests call this")]
 pub async fn rows_that_say(store: &Store, words: &[&str]) -> BTreeMap<String, i64> {
-    let tables: Vec<String> = sqlx::query_scalar(
-        "select oid::regclass::text from pg_class
-         where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and not relispartition",
-    )
-    .fetch_all(store.pool())
-    .await
-    .expect("the catalogue can be read");
     let mut found = BTreeMap::new();
-    for table in tables {
+    for table in tables(store).await {
         let statement = format!(
             "select count(*) from {table} t where exists (select from unnest($1::text[]) w where strpos(t::text, w) > 0)"
         );

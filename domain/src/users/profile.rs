@@ -68,7 +68,7 @@ pub struct ProfileChange {
     /// At most 120 characters, or null.
     #[garde(inner(inner(length(chars, min = 1, max = 120), custom(rules::line))))]
     #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<String>, max_length = 120)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 120)]
     pub charity_name: Option<Option<String>>,
     /// What guests get back who call a booking off; bookings keep the policy they were made under.
     #[garde(dive)]

@@ -1,4 +1,4 @@
-//! The staff's routes: who may, and that whoever may not learns nothing.
+//! The staff's routes: the limit they count against, and what they show.
 
 mod asked;
 mod members;
@@ -16,7 +16,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
-    openapi::{Operation, document, operations},
+    openapi::{document, operations},
     scene::text,
     support::{Answer, Api, Person, api, api_on},
 };
@@ -41,92 +41,18 @@ impl Person<'_> {
     }
 }
 
-fn staff_routes() -> Vec<Operation> {
-    let routes: Vec<_> = operations(&document()).into_iter().filter(|op| op.path.starts_with("/api/admin/")).collect();
-    assert!(routes.len() >= 12, "{}", routes.len());
-    routes
-}
-
-/// What each route is asked with, and what a manager and an admin get: a route without a row fails.
-fn row(name: &str, member: &Person<'_>) -> (String, Option<Value>, [u16; 2]) {
-    let job = "/api/admin/jobs/job_01h455vb4pex5vsknk084sn02q";
-    let (path, body, statuses) = match name {
-        "get /api/admin/metrics" => ("/api/admin/metrics".to_owned(), None, [200, 200]),
-        "get /api/admin/audit" => ("/api/admin/audit".to_owned(), None, [200, 200]),
-        "get /api/admin/users" => ("/api/admin/users".to_owned(), None, [200, 200]),
-        "patch /api/admin/users/{id}" => {
-            (format!("/api/admin/users/{}", member.id), Some(json!({"role": "manager"})), [403, 200])
-        }
-        "get /api/admin/requests" => ("/api/admin/requests".to_owned(), None, [200, 200]),
-        "patch /api/admin/requested-people/{id}" => (
-            "/api/admin/requested-people/rp_01h455vb4pex5vsknk084sn02q".to_owned(),
-            Some(json!({"status": "contacted"})),
-            [404, 404],
-        ),
-        "get /api/admin/announcements" => ("/api/admin/announcements".to_owned(), None, [200, 200]),
-        "post /api/admin/announcements" => {
-            let body = json!({"title": "Hello", "body": "Everybody.", "startsAt": "2100-01-01T09:00:00Z"});
-            ("/api/admin/announcements".to_owned(), Some(body), [202, 202])
-        }
-        "get /api/admin/payments" => ("/api/admin/payments?status=captured".to_owned(), None, [200, 200]),
-        "get /api/admin/payments/differences" => ("/api/admin/payments/differences".to_owned(), None, [200, 200]),
-        "get /api/admin/sessions" => ("/api/admin/sessions?status=pending".to_owned(), None, [200, 200]),
-        "get /api/admin/jobs" => ("/api/admin/jobs".to_owned(), None, [200, 200]),
-        "get /api/admin/jobs/{id}" => (job.to_owned(), None, [404, 404]),
-        "post /api/admin/jobs/{id}/retry" => (format!("{job}/retry"), Some(json!({})), [404, 404]),
-        "post /api/admin/jobs/{id}/cancel" => (format!("{job}/cancel"), Some(json!({})), [404, 404]),
-        "get /api/admin/queues" => ("/api/admin/queues".to_owned(), None, [200, 200]),
-        "post /api/admin/queues/{name}/pause" => {
-            ("/api/admin/queues/mail/pause".to_owned(), Some(json!({})), [200, 200])
-        }
-        "post /api/admin/queues/{name}/resume" => {
-            ("/api/admin/queues/mail/resume".to_owned(), Some(json!({})), [200, 200])
-        }
-        name => panic!("{name} has no row in the matrix"),
-    };
-    (path, body, statuses)
-}
-
-#[tokio::test]
-async fn every_route_is_for_staff_alone() {
-    let api = api().await;
-    let people = place(&api, &["member", "other"]).await;
-    let [admin, manager, member, other] = &people[..] else { panic!("four people") };
-    for route in staff_routes() {
-        let (path, body, statuses) = row(&route.name(), other);
-        let method = Method::from_bytes(route.method.to_uppercase().as_bytes()).unwrap();
-        let ask = async |person: &Person<'_>, body: Option<Value>| {
-            let request = person.request(method.clone(), &path);
-            api.send(if let Some(body) = body { request.json(&body) } else { request }).await
-        };
-        api.anonymous(method.clone(), &path, body.clone()).await.refused(401, "unauthenticated");
-        ask(member, body.clone()).await.refused(403, "forbidden");
-        if route.path.contains('{') {
-            let nowhere = route.path.replace("{id}", "nonsense").replace("{name}", "nonsense");
-            let request = member.request(method.clone(), &nowhere).json(&json!({"nonsense": 1}));
-            api.send(request).await.refused(403, "forbidden");
-        }
-        for (person, status) in [(manager, statuses[0]), (admin, statuses[1])] {
-            let answer = ask(person, body.clone()).await;
-            assert_eq!(answer.status, status, "{}: {answer:?}", route.name());
-        }
-        assert!(route.may_refuse(403, "forbidden"), "{}", route.name());
-    }
-}
-
 #[tokio::test]
 async fn staff_routes_count_against_a_limit_of_their_own() {
     let database = TestDatabase::create().await;
     let settings = [("RATE_LIMIT_USER", "2"), ("RATE_LIMIT_ADMIN", "40")];
     let api = api_on(&database, Clock::manual(noon()), &settings).await;
-    let people = place(&api, &["member", "other"]).await;
-    let [admin, _, member, other] = &people[..] else { panic!("four people") };
-    for route in staff_routes() {
-        let (path, body, statuses) = row(&route.name(), other);
+    let people = place(&api, &["member"]).await;
+    let [admin, _, member] = &people[..] else { panic!("three people") };
+    for route in operations(&document()).iter().filter(|route| route.path.starts_with("/api/admin/")) {
+        let path = route.path.replace("{id}", "nonsense").replace("{name}", "nonsense");
         let method = Method::from_bytes(route.method.to_uppercase().as_bytes()).unwrap();
-        let request = admin.request(method, &path);
-        let answer = api.send(if let Some(body) = body { request.json(&body) } else { request }).await;
-        assert_eq!(answer.status, statuses[1], "{}: {answer:?}", route.name());
+        let answer = api.send(admin.request(method, &path).json(&json!({}))).await;
+        assert_ne!(answer.status, 429, "{}: {answer:?}", route.name());
     }
     let mut refused = None;
     // While it is counted in the process, a few more pass as time passes.

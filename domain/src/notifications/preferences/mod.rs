@@ -55,7 +55,6 @@ pub struct Preferences {
     /// When mail waits, in the zone of the profile; null: never.
     #[garde(dive)]
     #[serde(default)]
-    #[schema(required)]
     pub quiet_hours: Option<QuietHours>,
 }
 

@@ -4,7 +4,9 @@
 mod queries;
 mod signature;
 
+use chrono::{DateTime, Utc};
 use humanchat_jobs::payments::SyncPayment;
+use secrecy::SecretString;
 
 use super::{Payment, accounts, observe, payouts, queries as payments, saved_cards, stripe::Notice};
 use crate::{
@@ -29,13 +31,23 @@ pub async fn receive(store: &Store, request_id: Option<String>, signature: &str,
     if secrets.is_empty() {
         return Err(Refusal::Unavailable("payments are not available here").into());
     }
-    if !signature::is_valid(signature, body, secrets, store.clock.now()) {
-        return Err(Refusal::Malformed("the signature is not valid").into());
-    }
-    let notice = Notice::read(body).ok_or(Refusal::Malformed("the body is not an event"))?;
+    let notice = read(signature, body, secrets, store.clock.now())?;
     let mut tx = store.begin(request_id).await?;
     take(&mut tx, &notice).await?;
     tx.commit().await
+}
+
+/// An event that is signed with one of these secrets, and now.
+pub(crate) fn read(
+    signature: &str,
+    body: &[u8],
+    secrets: &[SecretString],
+    now: DateTime<Utc>,
+) -> Result<Notice, Refusal> {
+    if !signature::is_valid(signature, body, secrets, now) {
+        return Err(Refusal::Malformed("the signature is not valid"));
+    }
+    Notice::read(body).ok_or(Refusal::Malformed("the body is not an event"))
 }
 
 /// Stores an event, once. Says whether it was news.
