@@ -37,7 +37,8 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Each way of finding has an index, and none reads more of it than it takes.
+/// Each way of finding has an index, and none reads more of it than it takes. Words that many have are
+/// soon found among the newest members; of words that few have, the index knows everybody.
 pub(super) async fn search(conn: &mut PgConnection, search: &Search<'_>, filter: &Filter) -> sqlx::Result<Vec<UserId>> {
     // Apart, so that the planner knows how many have these words when it chooses how to look for them.
     let query = sqlx::query_scalar!(
@@ -59,11 +60,17 @@ pub(super) async fn search(conn: &mut PgConnection, search: &Search<'_>, filter:
              select id, lower(name) collate "C" as name, email collate "C" as email, search from users
              where erased_at is null and ($3::text is null or role = $3) and ($4::boolean is null or managed = $4)
                and ($5::uuid is null or id < $5)
+           ), newest as materialized (
+             select id from (select id, search from members order by id desc limit 1000) latest
+             where search @@ $2::text::tsquery order by id desc limit $7
+           ), others as materialized (
+             select id from members where search @@ $2::text::tsquery and (select count(*) from newest) < $7
            ), found as (
              select id from members where id = $6
              union (select id from members where name >= $1 and name < $1 || U&'\+10FFFF' order by id desc limit $7)
              union (select id from members where email >= $1 and email < $1 || U&'\+10FFFF' order by id desc limit $7)
-             union (select id from members where search @@ $2::text::tsquery order by id desc limit $7)
+             union select id from newest
+             union select id from others
            )
            select id as "id!: UserId" from found order by id desc limit $7"#,
         search.prefix,
