@@ -7,7 +7,7 @@
 use std::{ops::Deref, sync::Arc};
 
 use secrecy::ExposeSecret;
-use sqlx::postgres::PgConnectOptions;
+use sqlx::{Connection as _, PgConnection, postgres::PgConnectOptions};
 
 pub use humanchat_jobs::id;
 
@@ -143,7 +143,13 @@ impl Store {
     /// # Errors
     /// When a migration fails, or the database has ones this program doesn't know.
     pub async fn migrate(&self) -> Result<(), sqlx::migrate::MigrateError> {
-        sqlx::migrate!("../migrations").run(&mut *self.pool.acquire().await?).await
+        // A connection of its own. Building an index may take its time; but whoever comes after a statement that waits
+        // for a table's lock waits with it, so it gives up before their patience ends.
+        let options = self.pool.connect_options().clone();
+        let options = options.options([("statement_timeout", "0"), ("lock_timeout", "2s")]);
+        let mut conn = PgConnection::connect_with(&options).await?;
+        sqlx::migrate!("../migrations").run(&mut conn).await?;
+        Ok(conn.close().await?)
     }
 
     /// Whether the database answers.

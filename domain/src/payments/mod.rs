@@ -45,6 +45,7 @@ pub use saved_cards::authorize;
 pub(crate) use service::begin;
 pub use service::{ServiceAction, ServicePayment, cancel, capture, open};
 pub(crate) use stripe::Stripe;
+pub(crate) use webhooks::prune as prune_webhook_events;
 pub use webhooks::{receive, sync};
 
 use crate::{

@@ -196,12 +196,21 @@ impl Person {
     pub(crate) async fn sign_in(&self, rng: &mut StdRng) -> bool {
         let ask = Ask::post("/api/auth/login", json!({"email": self.email, "password": PASSWORD}));
         let op = self.world.history.invoked(self.id, Deed::SignIn, None);
-        let one = send(&self.world, rng, &ask, None, None).await;
-        let token = one.json()["token"].as_str().map(ToOwned::to_owned);
-        self.world.history.tried(op, one);
-        let Some(token) = token else { return false };
-        *self.token.lock().unwrap_or_else(PoisonError::into_inner) = token;
-        true
+        for _ in 0..if self.world.is_insisting { MOST_INSISTING_TRIES } else { 1 } {
+            let one = send(&self.world, rng, &ask, None, None).await;
+            let token = one.json()["token"].as_str().map(ToOwned::to_owned);
+            let is_answered = matches!(one.outcome, Outcome::Ok | Outcome::Refused);
+            self.world.history.tried(op, one);
+            if let Some(token) = token {
+                *self.token.lock().unwrap_or_else(PoisonError::into_inner) = token;
+                return true;
+            }
+            if is_answered {
+                return false;
+            }
+            sleep(Duration::from_millis(rng.random_range(200..1000))).await;
+        }
+        false
     }
 
     /// Reads something; none where that isn't possible now.
