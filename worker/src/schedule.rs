@@ -10,7 +10,8 @@ use humanchat_domain::{Store, error::Result};
 use humanchat_jobs::{
     Job, NewJob,
     maintenance::{
-        PruneCredentials, PruneJobs, PruneNotifications, PrunePresences, PruneWebhookEvents, RotateEvents, SweepPresence,
+        PruneCredentials, PruneJobs, PruneNotifications, PrunePresences, PruneWebhookEvents, RotateEvents,
+        SweepPresence,
     },
     notifications::PlanDigests,
     payments::{PayHosts, ReconcilePayments, WatchHolds},

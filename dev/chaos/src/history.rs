@@ -348,14 +348,7 @@ mod tests {
 
     #[test]
     fn an_op_stands_where_its_tries_leave_it() {
-        let one = |outcome| Try {
-            began: 0.0,
-            ended: 1.0,
-            outcome,
-            status: 0,
-            answer: String::new(),
-            is_replay: false,
-        };
+        let one = |outcome| Try { began: 0.0, ended: 1.0, outcome, status: 0, answer: String::new(), is_replay: false };
         let op = |outcomes: &[Outcome]| {
             let tries = outcomes.iter().map(|outcome| one(*outcome)).collect();
             Op { number: 0, person: Uuid::nil(), deed: Deed::SignIn, key: None, tries }.outcome()

@@ -81,7 +81,8 @@ mod tests {
     #[test]
     fn what_can_be_asked_again_may_fail() {
         assert_eq!(all(Vec::new(), true), [0, 0], "asked once more after an answer");
-        let gone = [failure(Outcome::Failed, 0, 0.1), failure(Outcome::Unknown, 0, 1.0), failure(Outcome::Unknown, 503, 3.0)];
+        let gone =
+            [failure(Outcome::Failed, 0, 0.1), failure(Outcome::Unknown, 0, 1.0), failure(Outcome::Unknown, 503, 3.0)];
         assert_eq!(all(gone.into(), false), [0, 0]);
     }
 

@@ -106,13 +106,7 @@ impl Line {
     }
 
     /// Subscribes, mostly to what is new to the listener, and hears what comes until the line breaks.
-    async fn follow(
-        &mut self,
-        channels: &[String],
-        heard: &Heard,
-        history: &History,
-        rng: &mut StdRng,
-    ) -> Result<()> {
+    async fn follow(&mut self, channels: &[String], heard: &Heard, history: &History, rng: &mut StdRng) -> Result<()> {
         for channel in channels {
             let after = match rng.random_range(0..10) {
                 0 => None,
