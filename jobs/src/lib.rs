@@ -202,7 +202,9 @@ mod tests {
             SweepPresence,
         },
         notifications::{FanOutAnnouncement, MailDigest, MailNotification, PlanDigests},
-        payments::{AuthorizePayment, MakePaymentCall, PayHosts, ReconcilePayments, SyncPayment, WatchHolds},
+        payments::{
+            AuthorizePayment, ForgetPayer, MakePaymentCall, PayHosts, ReconcilePayments, SyncPayment, WatchHolds,
+        },
         sam::RunSam,
         sessions::{EndForgottenSession, EndUnstartedSession, ReleaseHold, ReleaseOffer, RemindOfSession},
         users::{EndPresence, EraseUser},
@@ -251,6 +253,11 @@ mod tests {
             &AuthorizePayment { payment_id: PaymentId(ID) },
             "authorize_payment",
             &json!({"payment_id": "pay_01jd68t6hbfgyrwktgc5s87555"}),
+        );
+        golden(
+            &ForgetPayer { user_id: UserId(ID) },
+            "forget_payer",
+            &json!({"user_id": "user_01jd68t6hbfgyrwktgc5s87555"}),
         );
         golden(&PayHosts {}, "pay_hosts", &json!({}));
         golden(&WatchHolds {}, "watch_holds", &json!({}));

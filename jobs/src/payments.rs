@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Job, OnDuplicate, Queue,
-    id::{PaymentCallId, PaymentId},
+    id::{PaymentCallId, PaymentId, UserId},
 };
 
 /// Makes a call to the provider, or finds out what became of it.
@@ -59,6 +59,22 @@ impl Job for AuthorizePayment {
 
     fn dedupe_key(&self) -> Option<String> {
         Some(self.payment_id.to_string())
+    }
+}
+
+/// Has the provider forget somebody who closed their account, with their cards.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ForgetPayer {
+    /// Who.
+    pub user_id: UserId,
+}
+
+impl Job for ForgetPayer {
+    const NAME: &'static str = "forget_payer";
+    const QUEUE: Queue = Queue::Payments;
+
+    fn dedupe_key(&self) -> Option<String> {
+        Some(self.user_id.to_string())
     }
 }
 

@@ -2,11 +2,11 @@
 
 use humanchat_domain::payments;
 use humanchat_jobs::payments::{
-    AuthorizePayment, MakePaymentCall, PayHosts, ReconcilePayments, SyncPayment, WatchHolds,
+    AuthorizePayment, ForgetPayer, MakePaymentCall, PayHosts, ReconcilePayments, SyncPayment, WatchHolds,
 };
 
 use crate::{
-    job::{Context, JobResult},
+    job::{Context, JobError, JobResult},
     sessions::end_or_come_again,
 };
 
@@ -22,6 +22,16 @@ pub(crate) async fn authorize_payment(job: AuthorizePayment, ctx: Context) -> Jo
     let mut tx = ctx.begin().await?;
     let due = payments::authorize(&mut tx, job.payment_id).await?;
     end_or_come_again(tx, due).await
+}
+
+/// Where there is no provider nobody is known to it.
+pub(crate) async fn forget_payer(job: ForgetPayer, ctx: Context) -> JobResult {
+    if ctx.store().settings().stripe_secret_key.is_none() {
+        return Ok(());
+    }
+    let again = payments::forget_payer(ctx.store(), job.user_id).await?;
+    let now = ctx.store().clock().now();
+    again.map_or(Ok(()), |at| Err(JobError::Snooze((at - now).to_std().unwrap_or_default())))
 }
 
 pub(crate) async fn watch_holds(_: WatchHolds, ctx: Context) -> JobResult {

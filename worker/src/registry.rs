@@ -94,6 +94,7 @@ impl Registry {
         registry.add(payments::make_payment_call);
         registry.add(payments::sync_payment);
         registry.add(payments::authorize_payment);
+        registry.add(payments::forget_payer);
         registry.add(payments::watch_holds);
         registry.add(payments::pay_hosts);
         registry.add(payments::reconcile_payments);

@@ -294,6 +294,30 @@ const checks = {
     assert.deepEqual(customers.map(({ name }) => name).filter((name) => /^reset|^truncate/.test(name)), ['reset_after', 'truncate']);
   },
 
+  async 'holds are found by a search, page by page'() {
+    const held = [(await paid()).id, (await paid()).id];
+    const query = "status:'requires_capture'";
+    const found = [];
+    for await (const intent of stripe.paymentIntents.search({ query, limit: 1 })) found.push(intent.id);
+    assert.deepEqual(found.filter((id) => held.includes(id)), held.reverse());
+    await stripe.paymentIntents.cancel(held[0]);
+    const left = await stripe.paymentIntents.search({ query, limit: 100 });
+    assert.deepEqual([left.object, left.data.some(({ id }) => id === held[0])], ['search_result', false]);
+    await refused(stripe.paymentIntents.search({ query: 'amount>1' }), Stripe.errors.StripeInvalidRequestError, { param: 'query' });
+  },
+
+  async 'a customer who is deleted is gone, with their cards'() {
+    const [first, customer, last] = [await stripe.customers.create(), await stripe.customers.create(), await stripe.customers.create()];
+    const card = await stripe.paymentMethods.attach('pm_card_visa', { customer: customer.id });
+    assert.deepEqual(await stripe.customers.del(customer.id).then(({ id, deleted }) => [id, deleted]), [customer.id, true]);
+    await refused(stripe.customers.retrieve(customer.id), Stripe.errors.StripeInvalidRequestError, { statusCode: 404, code: 'resource_missing' });
+    await refused(stripe.customers.del(customer.id), Stripe.errors.StripeInvalidRequestError, { statusCode: 404 });
+    await refused(stripe.setupIntents.create({ customer: customer.id }), Stripe.errors.StripeInvalidRequestError,
+      { statusCode: 400, code: 'resource_missing', param: 'customer' });
+    assert.equal((await stripe.paymentMethods.retrieve(card.id)).customer, null);
+    for (const other of [first, last]) assert.equal((await stripe.customers.retrieve(other.id)).id, other.id);
+  },
+
   async 'connected accounts get their part'() {
     const account = await stripe.accounts.create({ type: 'express', country: 'US', capabilities: { transfers: { requested: true } } });
     assert.equal(account.charges_enabled, false);

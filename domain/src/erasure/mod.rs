@@ -8,7 +8,7 @@
 mod queries;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use humanchat_jobs::users::EraseUser;
+use humanchat_jobs::{payments::ForgetPayer, users::EraseUser};
 
 use crate::{
     conversations,
@@ -97,6 +97,7 @@ pub async fn settle(tx: &mut Tx, person: UserId) -> Result<Closing> {
         return Ok(Closing::Unsettled(settled));
     }
     empty(tx, person).await?;
+    tx.enqueue(&ForgetPayer { user_id: person })?;
     Ok(Closing::Settled)
 }
 

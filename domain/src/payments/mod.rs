@@ -37,6 +37,7 @@ pub use holds::{holds_expiring, watch_holds};
 pub(crate) use ledger::takings;
 pub use ledger::{DonationTotal, DonationTotals, donation_totals};
 pub use oversight::{PaymentSearch, list_all};
+pub use parties::forget_payer;
 pub use payouts::pay_hosts;
 pub use receipts::{Receipt, ReceiptLine, Talk, receipt};
 pub use reconcile::reconcile;
@@ -134,6 +135,8 @@ pub struct Payment {
     method_id: Option<String>,
     #[serde(skip)]
     lapsed: bool,
+    #[serde(skip)]
+    waived: bool,
 }
 
 impl Payment {
@@ -310,6 +313,7 @@ mod tests {
             setup_id: None,
             method_id: None,
             lapsed: false,
+            waived: false,
         }
     }
 }

@@ -176,7 +176,7 @@ async fn due(tx: &mut Tx, payment: &Payment) -> Result<Option<Due>> {
         PaymentState::RequiresPayment if owed > 0 && saved_cards::can_be_authorized(tx, payment).await? => {
             Some(Due::Authorize)
         }
-        PaymentState::RequiresPayment if payment.authorize_at.is_some() => Some(Due::GiveUp),
+        PaymentState::RequiresPayment if payment.authorize_at.is_some() || payment.waived => Some(Due::GiveUp),
         _ => None,
     })
 }
@@ -195,10 +195,13 @@ async fn act(tx: &mut Tx, payment: &Payment, due: Due) -> Result<()> {
     }
 }
 
-/// What is owed for the payment's session in minor units; none while that is open, or where the
-/// payment is for no session.
+/// What is owed for the payment's session in minor units, which is nothing where its host has waived
+/// that; none while the session is open, or where the payment is for no session.
 async fn owed(tx: &mut Tx, payment: &Payment) -> Result<Option<i64>> {
     let (PaymentKind::Session, Some(session)) = (payment.kind, payment.session_id) else { return Ok(None) };
+    if payment.waived {
+        return Ok(Some(0));
+    }
     Ok(queries::terms(tx.conn(), session).await?.and_then(|terms| terms.owed_minor))
 }
 

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::{
     Payment, PaymentState, amounts,
-    calls::{Ask, CallKind, LOOK_AFTER, ask},
+    calls::{Ask, CallKind, LOOK_AFTER, ask, under_way},
     holds, observe,
     queries::{self, NewPayment, Terms},
 };
@@ -130,30 +130,24 @@ pub async fn capture(tx: &mut Tx, caller: UserId, session: SessionId) -> Result<
     observe::load(tx, payment.id).await
 }
 
-/// Lets go of what is held for a session; the host waives it.
+/// Lets go of what is held for a session: its host waives that, whatever becomes of the session. One
+/// that has not begun waits for another payment then.
 ///
 /// # Errors
 /// `NotFound`, `Forbidden`, `InvalidTransition`.
 pub async fn cancel(tx: &mut Tx, caller: UserId, session: SessionId) -> Result<Payment> {
     let (_, payment) = hosted(tx, caller, session).await?;
-    match payment.status {
-        // Nothing was made that could hold money.
-        PaymentState::RequiresPayment
-            if payment.intent_id.is_none() && queries::open_call_of(tx.conn(), payment.id).await?.is_none() =>
-        {
-            observe::give_up(tx, &payment).await?;
-            observe::load(tx, payment.id).await
-        }
-        PaymentState::RequiresPayment | PaymentState::Authorized => {
-            let is_under_way = queries::open_call_of(tx.conn(), payment.id).await?;
-            if is_under_way.is_none_or(|call| call.kind != CallKind::Void) {
-                let asked = Ask { kind: CallKind::Void, amount_minor: payment.amount, reason: None, at: tx.now() };
-                ask(tx, payment.id, &asked).await?;
-            }
-            Ok(payment)
-        }
-        _ => Err(Refusal::InvalidTransition("nothing is held that could be let go".to_owned()).into()),
+    if !matches!(payment.status, PaymentState::RequiresPayment | PaymentState::Authorized) {
+        return Err(Refusal::InvalidTransition("nothing is held that could be let go".to_owned()).into());
     }
+    if queries::open_call_of(tx.conn(), payment.id).await?.is_some_and(|call| call.kind != CallKind::Void) {
+        return Err(under_way());
+    }
+    let now = tx.now();
+    queries::waive(tx.conn(), payment.id, now).await?;
+    let waived = observe::load(tx, payment.id).await?;
+    observe::insist(tx, &waived).await?;
+    observe::load(tx, payment.id).await
 }
 
 /// A session of the caller's, locked, and what it says about paying.

@@ -16,7 +16,7 @@ use crate::{
 };
 
 impl Person<'_> {
-    async fn leaves(&self) -> Answer {
+    pub async fn leaves(&self) -> Answer {
         self.api.send(self.request(Method::DELETE, "/api/users/me")).await
     }
 }

@@ -170,7 +170,7 @@ async fn a_hold_for_nothing_is_noted_until_it_is_let_go() {
         ("payment_method", "pm_card_visa"),
         ("metadata[payment_id]", "pay_01h455vb4pex5vsknk084sn02q"),
     ];
-    let intent = text(&till.by_hand("/v1/payment_intents", &intent).await["id"]);
+    let intent = text(&till.by_hand(Method::POST, "/v1/payment_intents", &intent).await["id"]);
     let look = async || {
         reconcile(&till.api.store).await.unwrap();
         till.settle().await;
@@ -184,7 +184,7 @@ async fn a_hold_for_nothing_is_noted_until_it_is_let_go() {
             ("held_for_nothing", &intent, None)
         );
     }
-    till.by_hand(&format!("/v1/payment_intents/{intent}/cancel"), &[]).await;
+    till.by_hand(Method::POST, &format!("/v1/payment_intents/{intent}/cancel"), &[]).await;
     assert!(look().await.is_empty());
 }
 
@@ -193,7 +193,7 @@ async fn however_many_events_were_missed_all_are_taken() {
     let till = till().await;
     till.steer(Method::PUT, "/_sim/webhooks", json!({"drop": 105})).await;
     for _ in 0..105 {
-        till.by_hand("/v1/payment_intents", &[("amount", "500"), ("currency", "usd")]).await;
+        till.by_hand(Method::POST, "/v1/payment_intents", &[("amount", "500"), ("currency", "usd")]).await;
     }
     reconcile(&till.api.store).await.unwrap();
     assert_eq!(heard(&till.api.store).await.len(), 105, "more than a page of the provider's list");

@@ -160,9 +160,9 @@ impl Till {
     }
 
     /// Sees that the provider is asked for something behind the api's back.
-    pub async fn by_hand(&self, path: &str, form: &[(&str, &str)]) -> Value {
+    pub async fn by_hand(&self, method: Method, path: &str, form: &[(&str, &str)]) -> Value {
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-        let request = self.api.http.post(format!("{}{path}", self.base_url)).bearer_auth("sk_test_by_hand");
+        let request = self.api.http.request(method, format!("{}{path}", self.base_url)).bearer_auth("sk_test_by_hand");
         let request = request.header("content-type", "application/x-www-form-urlencoded").body(body);
         request.send().await.unwrap().error_for_status().unwrap().json().await.unwrap()
     }

@@ -91,6 +91,50 @@ async fn a_payer_is_one_customer() {
     assert!(setups.iter().all(|setup| setup["customer"] == customers[0]["id"] && setup["status"] == "succeeded"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn who_leaves_is_forgotten_with_their_cards_once_none_is_needed() {
+    for trouble in [json!(null), json!({"effect": "reset_after"}), json!({"effect": "error_before"})] {
+        let till = till().await;
+        let [guest, host] = till.open_host().await;
+        let policy = json!({"cancellationPolicy": {"fullRefundHours": 720, "halfRefundHours": 1}});
+        host.patch("/api/users/me", policy).await.ok(200);
+        let (_, payment) = saved(&till, &guest, &host, "4242424242424242").await;
+        if trouble != json!(null) {
+            till.fault(on(&trouble, "/v1/customers/*")).await;
+        }
+        guest.leaves().await;
+        till.settle().await;
+        assert_eq!(till.state().await["customers"].as_array().map(Vec::len), Some(1), "requests may be under way");
+        for _ in 0..3 {
+            till.advance(Duration::from_mins(6)).await;
+            till.settle().await;
+        }
+        assert_eq!(till.money().await, [[0, 1500, 0, 1]], "the fee was taken");
+        assert_eq!(host.payment(&payment).await["status"], "captured");
+        assert_eq!(till.state().await["customers"], json!([]), "{trouble}");
+        assert!(!till.seen("DELETE", "/v1/customers").await.is_empty());
+    }
+}
+
+/// Somebody tidied up at the provider.
+#[tokio::test]
+async fn a_payer_whom_the_provider_lost_is_made_there_anew() {
+    let till = till().await;
+    let [guest, host] = till.open_host().await;
+    let (first, _) = saved(&till, &guest, &host, "4242424242424242").await;
+    let lost = text(&till.state().await["customers"][0]["id"]);
+    till.by_hand(Method::DELETE, &format!("/v1/customers/{lost}"), &[]).await;
+    let second = text(&till.book(&guest, &host, till.slot(6 * 24)).await["session"]["id"]);
+    guest.pay_session(&second, "create").await.refused(502, "upstream_failed");
+    let again =
+        guest.post_once("/api/payments/session", "again", json!({"sessionId": second, "action": "create"})).await;
+    till.authorise(&again.ok(201)).await;
+    till.settle().await;
+    assert_eq!(guest.session_now(&second).await["hold_expires_at"], json!(null));
+    assert_ne!(till.state().await["customers"][0]["id"], lost);
+    assert_eq!(guest.session_now(&first).await["status"], "pending", "its card is asked for when it is near");
+}
+
 #[tokio::test]
 async fn a_guest_whose_card_fails_can_pay_by_hand() {
     for card in [DECLINED_LATER, ASKS_EACH_TIME] {

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use humanchat_domain::testing::{booked, jobs};
+use humanchat_domain::{
+    payments::open_differences,
+    testing::{booked, jobs},
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -137,6 +140,31 @@ async fn capture_cancel_and_refund_at_once_end_in_one_state_that_adds_up() {
         let booked: i64 =
             booked(&till.api.store, id(&text(&payment["id"]))).await.iter().map(|(_, amount)| amount).sum();
         assert_eq!(booked, 0);
+    }
+}
+
+/// What a host waives is not owed, however the talk goes on and whatever was tried before.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_host_waives_is_let_go_and_not_missed() {
+    for is_capture_refused in [false, true] {
+        let till = till().await;
+        let [guest, host, _] = till.people().await;
+        let (session, payment) = till.authorised(&guest, &host).await;
+        if is_capture_refused {
+            till.fault(json!({"method": "POST", "path": "/v1/payment_intents/*/capture", "effect": "refuse"})).await;
+            till.talk(&session, [&guest, &host], 2).await.ok(200);
+            till.settle().await;
+            host.pay_session(&session, "cancel").await.ok(202);
+        } else {
+            host.patch(&format!("/api/sessions/{session}"), json!({"status": "in_progress"})).await.ok(200);
+            host.pay_session(&session, "cancel").await.ok(202);
+            host.pay_session(&session, "cancel").await.ok(202);
+            host.patch(&format!("/api/sessions/{session}"), json!({"status": "complete"})).await.ok(200);
+        }
+        till.settle().await;
+        assert_eq!(guest.payment(&payment).await["status"], "voided");
+        assert_eq!(till.money().await, [[0, 0, 0, 0]]);
+        assert!(open_differences(&till.api.store).await.unwrap().is_empty());
     }
 }
 

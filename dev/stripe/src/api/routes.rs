@@ -13,6 +13,7 @@ pub(crate) fn route(world: &mut World, method: &str, path: &str, params: &mut Pa
     match method {
         "GET" => read(world, &segments, params),
         "POST" => write(world, &segments, params),
+        "DELETE" => remove(world, &segments, params),
         _ => None,
     }
     .unwrap_or_else(|| Err(ApiError::no_route(method, path)))
@@ -36,6 +37,7 @@ fn read(world: &World, segments: &[&str], params: &mut Params) -> Option<Result<
         ["disputes"] => world.list_disputes(params),
         ["events", id] => one(&world.events, id, params),
         ["events"] => world.list_events(params),
+        ["payment_intents", "search"] => world.search_intents(params),
         ["payment_intents", id] => one(&world.intents, id, params),
         ["payment_intents"] => world.list_intents(params),
         ["payment_methods", id] => one(&world.methods, id, params),
@@ -79,6 +81,14 @@ fn write(world: &mut World, segments: &[&str], params: &mut Params) -> Option<Re
         ["transfers", id, "reversals"] => world.create_reversal(id, params),
         _ => return None,
     })
+}
+
+/// The answer to a `DELETE`; `None` where there is nothing.
+fn remove(world: &mut World, segments: &[&str], params: &mut Params) -> Option<Result<Value, ApiError>> {
+    match segments {
+        ["customers", id] => Some(world.delete_customer(id, params)),
+        _ => None,
+    }
 }
 
 /// One object by its id.

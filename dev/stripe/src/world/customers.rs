@@ -94,6 +94,16 @@ impl World {
         Ok(json)
     }
 
+    /// `DELETE /v1/customers/{id}`: with it go its cards.
+    pub(crate) fn delete_customer(&mut self, id: &str, params: &mut Params) -> Result<Value, ApiError> {
+        self.customers.find(id)?;
+        params.finish()?;
+        self.emit("customer.deleted", id);
+        self.customers.remove(id);
+        self.detach_methods(id);
+        Ok(json!({"id": id, "object": "customer", "deleted": true}))
+    }
+
     /// `POST /v1/customers/{id}`
     pub(crate) fn update_customer(&mut self, id: &str, params: &mut Params) -> Result<Value, ApiError> {
         let customer = self.customers.find_mut(id)?;

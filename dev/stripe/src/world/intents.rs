@@ -207,6 +207,14 @@ impl World {
             .page("/v1/payment_intents", params, |intent| customer.is_none() || intent.wish.customer == customer)
     }
 
+    /// `GET /v1/payment_intents/search`, for a status alone: <https://docs.stripe.com/search>.
+    pub(crate) fn search_intents(&self, params: &mut Params) -> Result<Value, ApiError> {
+        let query = params.needed_text("query")?;
+        let status = query.strip_prefix("status:'").and_then(|rest| rest.strip_suffix('\''));
+        let status = status.ok_or_else(|| ApiError::invalid("query", "Only searches for a status are known here."))?;
+        self.intents.search("/v1/payment_intents/search", params, |intent| intent.status.word() == status)
+    }
+
     /// The refusal of an operation that the intent's status doesn't allow.
     pub(crate) fn unexpected_state(&self, id: &str, done: &str, allowed: &[Status]) -> ApiError {
         match self.intents.find(id) {

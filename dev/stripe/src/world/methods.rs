@@ -127,6 +127,14 @@ impl World {
         }
     }
 
+    /// Takes its payment methods from a customer.
+    pub(crate) fn detach_methods(&mut self, customer: &str) {
+        for method in self.methods.iter_mut().filter(|method| method.customer.as_deref() == Some(customer)) {
+            method.customer = None;
+            method.set_up = false;
+        }
+    }
+
     /// `POST /v1/payment_methods`
     pub(crate) fn create_method(&mut self, params: &mut Params) -> Result<Value, ApiError> {
         params.word("type", &["card"])?.ok_or_else(|| ApiError::missing("type"))?;

@@ -39,6 +39,14 @@ impl<T: Row> Table<T> {
         self.rows.push(row);
     }
 
+    pub(crate) fn remove(&mut self, id: &str) {
+        let Some(removed) = self.places.remove(id) else { return };
+        self.rows.remove(removed);
+        for place in self.places.values_mut().filter(|place| **place > removed) {
+            *place -= 1;
+        }
+    }
+
     pub(crate) fn get(&self, id: &str) -> Option<&T> {
         self.places.get(id).and_then(|place| self.rows.get(*place))
     }
@@ -72,11 +80,13 @@ impl<T: Row> Table<T> {
         self.rows.iter()
     }
 
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.rows.iter_mut()
+    }
+
     /// A page of what `wanted` picks, newest first: <https://docs.stripe.com/api/pagination>.
     pub(crate) fn page(&self, url: &str, params: &mut Params, wanted: impl Fn(&T) -> bool) -> Result<Value, ApiError> {
-        let limit = params.integer("limit")?.unwrap_or(10);
-        let limit = usize::try_from(limit).ok().filter(|limit| (1..=100).contains(limit));
-        let limit = limit.ok_or_else(|| ApiError::invalid("limit", "This value must be between 1 and 100."))?;
+        let limit = limit(params)?;
         let created = Range::take(params)?;
         let after = self.cursor(params, "starting_after")?;
         let before = self.cursor(params, "ending_before")?;
@@ -101,11 +111,36 @@ impl<T: Row> Table<T> {
         Ok(json!({"object": "list", "url": url, "has_more": has_more, "data": data}))
     }
 
+    /// A page of what `wanted` picks, newest first: <https://docs.stripe.com/api/pagination/search>.
+    pub(crate) fn search(
+        &self,
+        url: &str,
+        params: &mut Params,
+        wanted: impl Fn(&T) -> bool,
+    ) -> Result<Value, ApiError> {
+        let limit = limit(params)?;
+        let seen = params.integer("page")?.map_or(Ok(0), usize::try_from);
+        let seen = seen.map_err(|_| ApiError::invalid("page", "This is no page of a search."))?;
+        params.finish()?;
+        let mut found = self.rows.iter().rev().filter(|row| wanted(row)).skip(seen);
+        let data: Vec<Value> = found.by_ref().take(limit).map(Row::json).collect();
+        let has_more = found.next().is_some();
+        let next_page = has_more.then(|| (seen + limit).to_string());
+        Ok(json!({"object": "search_result", "url": url, "has_more": has_more, "next_page": next_page, "data": data}))
+    }
+
     fn cursor(&self, params: &mut Params, key: &str) -> Result<Option<usize>, ApiError> {
         let Some(id) = params.text(key)? else { return Ok(None) };
         let place = self.places.get(&id).copied();
         place.map(Some).ok_or_else(|| ApiError::no_such_param(T::KIND, key, &id))
     }
+}
+
+/// How long a page is to be.
+fn limit(params: &mut Params) -> Result<usize, ApiError> {
+    let limit = params.integer("limit")?.unwrap_or(10);
+    let limit = usize::try_from(limit).ok().filter(|limit| (1..=100).contains(limit));
+    limit.ok_or_else(|| ApiError::invalid("limit", "This value must be between 1 and 100."))
 }
 
 /// `created=…` or `created[gte]=…&created[lt]=…`.

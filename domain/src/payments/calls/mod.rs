@@ -126,10 +126,15 @@ pub(super) struct Ask<'a> {
 pub(super) async fn ask(tx: &mut Tx, payment: PaymentId, ask: &Ask<'_>) -> Result<PaymentCallId> {
     let (id, now) = (PaymentCallId::new(), tx.now());
     if !queries::insert_call(tx.conn(), id, payment, ask, now).await? {
-        return Err(Refusal::InvalidTransition("something else is being done with this payment".to_owned()).into());
+        return Err(under_way());
     }
     tx.enqueue_at(&MakePaymentCall { call_id: id }, ask.at)?;
     Ok(id)
+}
+
+/// Another call of the payment is open.
+pub(super) fn under_way() -> Error {
+    Refusal::InvalidTransition("something else is being done with this payment".to_owned()).into()
 }
 
 /// The same for taking back some of a transfer.
@@ -166,6 +171,9 @@ pub(super) async fn make(store: &Store, request_id: Option<String>, id: PaymentC
         Ok(seen) => End::done(seen),
         Err(Failure::Refused { code, message }) => {
             tracing::warn!(call = %call.id, code, "the payment provider refused a call");
+            if let (CallKind::CreateSetup, "resource_missing", Some(id)) = (call.kind, code.as_str(), &party) {
+                parties::lost(store, PartyKind::Customer, id).await?;
+            }
             End::refused(&code, &message, current(stripe, &call, &payment, now).await?)
         }
         Err(Failure::Unknown { answered }) => {

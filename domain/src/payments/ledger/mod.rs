@@ -2,7 +2,7 @@
 //!
 //! What is taken lies at the provider (debit, positive) and is owed to the payee and the platform
 //! (credit, negative). The database refuses entries that don't sum to zero, a second capture of a
-//! payment, and any change. What came in, in all, is added up from one index.
+//! payment, and any change. It adds up itself what came in, by the day, as it is booked.
 
 mod queries;
 mod totals;

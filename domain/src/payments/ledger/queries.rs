@@ -57,10 +57,8 @@ pub(crate) struct Taking {
 pub(super) async fn takings(conn: &mut PgConnection, currency: &str, first: NaiveDate) -> sqlx::Result<Vec<Taking>> {
     sqlx::query_as!(
         Taking,
-        r#"select (created_at at time zone 'UTC')::date as "day!", is_gift, sum(amount_minor)::bigint as "amount_minor!"
-           from ledger_transactions
-           where currency = $1 and created_at >= $2::date::timestamp at time zone 'UTC' and amount_minor <> 0
-           group by 1, 2"#,
+        r#"select day, is_gift, sum(amount_minor)::bigint as "amount_minor!" from ledger_days
+           where currency = $1 and day >= $2 group by day, is_gift"#,
         currency,
         first,
     )
@@ -68,16 +66,25 @@ pub(super) async fn takings(conn: &mut PgConnection, currency: &str, first: Naiv
     .await
 }
 
-/// What was given in each currency, to one person or to anybody.
-pub(super) async fn gifts(conn: &mut PgConnection, payee: Option<UserId>) -> sqlx::Result<Vec<DonationTotal>> {
+/// What was given in each currency.
+pub(super) async fn gifts(conn: &mut PgConnection) -> sqlx::Result<Vec<DonationTotal>> {
     sqlx::query_as!(
         DonationTotal,
         r#"select currency, sum(amount_minor)::bigint as "amount!",
-                  (coalesce(sum(amount_minor) filter (where payee_user_id is null), 0))::bigint as "amount_to_platform!"
-           from ledger_transactions
-           where is_gift and ($1::uuid is null or payee_user_id = $1)
-           group by currency order by currency"#,
-        payee.map(|id| id.0),
+                  coalesce(sum(amount_minor) filter (where is_platforms), 0)::bigint as "amount_to_platform!"
+           from ledger_days where is_gift group by currency order by currency"#,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// What was given to one person, in each currency.
+pub(super) async fn gifts_to(conn: &mut PgConnection, payee: UserId) -> sqlx::Result<Vec<DonationTotal>> {
+    sqlx::query_as!(
+        DonationTotal,
+        r#"select currency, sum(amount_minor)::bigint as "amount!", 0::bigint as "amount_to_platform!"
+           from ledger_transactions where is_gift and payee_user_id = $1 group by currency order by currency"#,
+        payee.0,
     )
     .fetch_all(conn)
     .await

@@ -50,11 +50,13 @@ pub struct DonationTotal {
 pub async fn donation_totals(store: &Store, recipient: Option<Lookup<UserId>>) -> Result<DonationTotals> {
     let recipient = recipient.map(|id| id.get("user")).transpose()?;
     let mut snapshot = store.snapshot().await?;
-    let charity_name = match recipient {
-        Some(id) => users::cause(&mut snapshot, id).await?.ok_or(Refusal::NotFound("user"))?,
-        None => None,
+    let (charity_name, totals) = match recipient {
+        Some(id) => {
+            let cause = users::cause(&mut snapshot, id).await?.ok_or(Refusal::NotFound("user"))?;
+            (cause, queries::gifts_to(&mut snapshot, id).await?)
+        }
+        None => (None, queries::gifts(&mut snapshot).await?),
     };
-    let totals = queries::gifts(&mut snapshot, recipient).await?;
     Ok(DonationTotals { recipient_user_id: recipient, charity_name, totals })
 }
 

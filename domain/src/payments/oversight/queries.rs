@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 use super::PaymentSearch;
 use crate::{
     id::{PaymentId, SessionId, UserId},
-    payments::{Payment, PaymentKind, PaymentState},
+    payments::{Payment, PaymentKind, PaymentState, queries::payments_where},
     text::Timestamp,
 };
 
@@ -19,18 +19,10 @@ pub(super) struct Walk<'a> {
 }
 
 pub(super) async fn list(conn: &mut PgConnection, walk: &Walk<'_>) -> sqlx::Result<Vec<Payment>> {
-    sqlx::query_as!(
-        Payment,
-        r#"select id as "id: PaymentId", session_id as "session_id: SessionId", payer_user_id as "payer_user_id: UserId",
-                  payee_user_id as "payee_user_id: UserId", kind as "kind: PaymentKind", status as "status: PaymentState",
-                  amount_minor as amount, captured_minor as amount_captured, refunded_minor as amount_refunded, currency,
-                  capture_before as "capture_before: Timestamp", created_at as "created_at: Timestamp",
-                  authorize_at as "authorize_at: Timestamp", updated_at as "updated_at: Timestamp", fee_percent, intent_id,
-                  checkout_id, setup_id, method_id, lapsed_at is not null as "lapsed!"
-           from payments
-           where ($1::uuid is null or payer_user_id = $1 or payee_user_id = $1) and ($2::uuid is null or session_id = $2)
-             and ($3::text is null or status = $3) and ($4::text is null or kind = $4) and ($5::uuid is null or id < $5)
-           order by id desc limit $6"#,
+    payments_where!(
+        "($1::uuid is null or payer_user_id = $1 or payee_user_id = $1) and ($2::uuid is null or session_id = $2)
+         and ($3::text is null or status = $3) and ($4::text is null or kind = $4) and ($5::uuid is null or id < $5)
+         order by id desc limit $6",
         walk.party.map(|id| id.0),
         walk.session.map(|id| id.0),
         walk.search.status as Option<PaymentState>,

@@ -7,7 +7,7 @@
 
 mod queries;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -22,6 +22,9 @@ use crate::{
     id::UserId,
     users::text_enum,
 };
+
+/// How long until it is looked again whether a payment still needs the card of somebody who left.
+const NEEDED: TimeDelta = TimeDelta::hours(1);
 
 text_enum! {
     /// What somebody is at the provider.
@@ -79,6 +82,34 @@ pub(super) async fn named(store: &Store, kind: PartyKind, user: UserId) -> Resul
             Err(not_yet())
         }
     }
+}
+
+/// Has the provider forget somebody who has left, with their cards, once no payment of theirs needs one.
+/// Says when to come again where one does.
+///
+/// # Errors
+/// `UpstreamTimeout`, `UpstreamFailed`, `Unavailable`: ask again.
+pub async fn forget_payer(store: &Store, user: UserId) -> Result<Option<DateTime<Utc>>> {
+    if queries::needs_card(&store.pool, user).await? {
+        return Ok(Some(store.clock.now() + NEEDED));
+    }
+    let Some(party) = queries::find(&store.pool, user, PartyKind::Customer).await? else { return Ok(None) };
+    let stripe = store.stripe()?;
+    let id = match (party.object_id, party.attempted_at) {
+        (None, Some(to)) => stripe.party(PartyKind::Customer, user, Around { from: party.keyed_at, to }).await?,
+        (id, _) => id,
+    };
+    if let Some(id) = id {
+        stripe.delete_customer(&id).await?;
+    }
+    queries::remove(&store.pool, user, PartyKind::Customer).await?;
+    Ok(None)
+}
+
+/// The provider doesn't know somebody any more: they are made there anew when next needed.
+pub(super) async fn lost(store: &Store, kind: PartyKind, object_id: &str) -> Result<()> {
+    tracing::warn!(?kind, object_id, "the payment provider has lost somebody");
+    Ok(queries::lose(&store.pool, kind, object_id, &new_key(), store.clock.now()).await?)
 }
 
 /// Whose the provider's id of somebody is.

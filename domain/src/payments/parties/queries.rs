@@ -27,6 +27,56 @@ pub(super) async fn begin(
     .await
 }
 
+pub(super) async fn find(pool: &Pool, user: UserId, kind: PartyKind) -> sqlx::Result<Option<Party>> {
+    sqlx::query_as!(
+        Party,
+        "select object_id, key, keyed_at, attempted_at from payment_parties where user_id = $1 and kind = $2",
+        user.0,
+        kind as PartyKind,
+    )
+    .fetch_optional(pool)
+    .await
+}
+
+/// Whether a card of somebody's is to be saved or authorised.
+pub(super) async fn needs_card(pool: &Pool, payer: UserId) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"select exists (select from payments where payer_user_id = $1 and status = 'requires_payment'
+                          and authorize_at is not null) as "needs!""#,
+        payer.0,
+    )
+    .fetch_one(pool)
+    .await
+}
+
+pub(super) async fn remove(pool: &Pool, user: UserId, kind: PartyKind) -> sqlx::Result<()> {
+    sqlx::query!("delete from payment_parties where user_id = $1 and kind = $2", user.0, kind as PartyKind)
+        .execute(pool)
+        .await?;
+    Ok(())
+}
+
+/// Forgets the provider's id of somebody.
+pub(super) async fn lose(
+    pool: &Pool,
+    kind: PartyKind,
+    object_id: &str,
+    key: &str,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update payment_parties set object_id = null, key = $3, keyed_at = $4, attempted_at = null
+         where object_id = $2 and kind = $1",
+        kind as PartyKind,
+        object_id,
+        key,
+        now,
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
 pub(super) async fn attempt(pool: &Pool, user: UserId, kind: PartyKind, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query!(
         "update payment_parties set attempted_at = $3 where user_id = $1 and kind = $2 and object_id is null",

@@ -43,6 +43,12 @@ pub(in crate::payments) async fn lapse(conn: &mut PgConnection, id: PaymentId, n
     Ok(())
 }
 
+/// Notes that the payee wants nothing of it.
+pub(in crate::payments) async fn waive(conn: &mut PgConnection, id: PaymentId, now: DateTime<Utc>) -> sqlx::Result<()> {
+    sqlx::query!("update payments set waived_at = $2 where id = $1", id.0, now).execute(conn).await?;
+    Ok(())
+}
+
 /// How many payments a session has had.
 pub(in crate::payments) async fn payments_of(conn: &mut PgConnection, session: SessionId) -> sqlx::Result<i64> {
     sqlx::query_scalar!(

@@ -5,7 +5,9 @@ mod cards;
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-pub(super) use cards::{count_holds_ending, holds_ending, lapse, name_setup, payments_of, people, set_authorize_at};
+pub(super) use cards::{
+    count_holds_ending, holds_ending, lapse, name_setup, payments_of, people, set_authorize_at, waive,
+};
 
 use super::{
     Payment, PaymentKind, PaymentState,
@@ -18,6 +20,26 @@ use crate::{
     text::Timestamp,
     users::ConversationType,
 };
+
+/// A query for payments, `where` what follows.
+macro_rules! payments_where {
+    ($which:literal, $($argument:expr),+ $(,)?) => {
+        sqlx::query_as!(
+            Payment,
+            r#"select id as "id: PaymentId", session_id as "session_id: SessionId",
+                      payer_user_id as "payer_user_id: UserId", payee_user_id as "payee_user_id: UserId",
+                      kind as "kind: PaymentKind", status as "status: PaymentState", amount_minor as amount,
+                      captured_minor as amount_captured, refunded_minor as amount_refunded, currency,
+                      capture_before as "capture_before: Timestamp", authorize_at as "authorize_at: Timestamp",
+                      created_at as "created_at: Timestamp", updated_at as "updated_at: Timestamp", fee_percent,
+                      intent_id, checkout_id, setup_id, method_id, lapsed_at is not null as "lapsed!",
+                      waived_at is not null as "waived!"
+               from payments where "# + $which,
+            $($argument),+
+        )
+    };
+}
+pub(super) use payments_where;
 
 /// A payment about to be written.
 #[derive(Debug)]
@@ -87,15 +109,8 @@ pub(super) async fn find(
     id: PaymentId,
     party: Option<UserId>,
 ) -> sqlx::Result<Option<Payment>> {
-    sqlx::query_as!(
-        Payment,
-        r#"select id as "id: PaymentId", session_id as "session_id: SessionId", payer_user_id as "payer_user_id: UserId",
-                  payee_user_id as "payee_user_id: UserId", kind as "kind: PaymentKind", status as "status: PaymentState",
-                  amount_minor as amount, captured_minor as amount_captured, refunded_minor as amount_refunded, currency,
-                  capture_before as "capture_before: Timestamp", created_at as "created_at: Timestamp",
-                  authorize_at as "authorize_at: Timestamp", updated_at as "updated_at: Timestamp", fee_percent, intent_id,
-                  checkout_id, setup_id, method_id, lapsed_at is not null as "lapsed!"
-           from payments where id = $1 and ($2::uuid is null or $2 in (payer_user_id, payee_user_id))"#,
+    payments_where!(
+        "id = $1 and ($2::uuid is null or $2 in (payer_user_id, payee_user_id))",
         id.0,
         party.map(|id| id.0),
     )
@@ -130,19 +145,7 @@ pub(super) async fn live(conn: &mut PgConnection, session: SessionId) -> sqlx::R
 
 /// The payment that an intent, a checkout or a setup was made for.
 pub(super) async fn made_for(pool: &Pool, object_id: &str) -> sqlx::Result<Option<Payment>> {
-    sqlx::query_as!(
-        Payment,
-        r#"select id as "id: PaymentId", session_id as "session_id: SessionId", payer_user_id as "payer_user_id: UserId",
-                  payee_user_id as "payee_user_id: UserId", kind as "kind: PaymentKind", status as "status: PaymentState",
-                  amount_minor as amount, captured_minor as amount_captured, refunded_minor as amount_refunded, currency,
-                  capture_before as "capture_before: Timestamp", created_at as "created_at: Timestamp",
-                  authorize_at as "authorize_at: Timestamp", updated_at as "updated_at: Timestamp", fee_percent, intent_id,
-                  checkout_id, setup_id, method_id, lapsed_at is not null as "lapsed!"
-           from payments where intent_id = $1 or checkout_id = $1 or setup_id = $1"#,
-        object_id,
-    )
-    .fetch_optional(pool)
-    .await
+    payments_where!("intent_id = $1 or checkout_id = $1 or setup_id = $1", object_id).fetch_optional(pool).await
 }
 
 /// Notes what a payment was made into at the provider; what is known stays.

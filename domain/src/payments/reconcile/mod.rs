@@ -7,16 +7,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use humanchat_jobs::payments::{AuthorizePayment, MakePaymentCall, SyncPayment};
 use serde_json::json;
 
-use super::{
-    differences,
-    stripe::{Held, Intent},
-    webhooks,
-};
+use super::{differences, stripe::Held, webhooks};
 use crate::{Store, error::Result};
 
 /// Read again of what was read before: the list is in the order of creation, not of arrival.
 const OVERLAP: TimeDelta = TimeDelta::minutes(15);
-/// How far back the first look goes, and how long a hold lives at most.
+/// How far back the first look goes.
 const FAR_BACK: TimeDelta = TimeDelta::days(8);
 /// How long something may be unsettled before it is asked for.
 const PATIENCE: TimeDelta = TimeDelta::minutes(10);
@@ -32,7 +28,7 @@ pub async fn reconcile(store: &Store) -> Result<()> {
     let now = store.clock.now();
     hear_what_was_missed(store, now).await?;
     ask_for_unsettled(store, now).await?;
-    find_strange_holds(store, now).await
+    find_strange_holds(store).await
 }
 
 /// Takes the events that no webhook brought.
@@ -74,11 +70,9 @@ async fn ask_for_unsettled(store: &Store, now: DateTime<Utc>) -> Result<()> {
 
 /// Notes what holds money at the provider and is for nothing we know of, or for something that is
 /// over.
-async fn find_strange_holds(store: &Store, now: DateTime<Utc>) -> Result<()> {
-    let intents = store.stripe()?.intents_since(now - FAR_BACK).await?;
-    let held: Vec<Intent> = intents.into_iter().filter(|intent| intent.held == Held::All).collect();
+async fn find_strange_holds(store: &Store) -> Result<()> {
     let mut strange = Vec::new();
-    for intent in held {
+    for intent in store.stripe()?.holding().await?.into_iter().filter(|intent| intent.held == Held::All) {
         let status = match intent.payment_id {
             Some(id) => queries::status(&store.pool, id).await?,
             None => continue,

@@ -166,7 +166,7 @@ impl Stripe {
         }
     }
 
-    /// Looks something up.
+    /// Looks something up, or asks for what can be asked for any number of times.
     async fn look_up<R: StripeRequest + Sync>(&self, request: &R) -> Result<R::Output, StripeError>
     where
         R::Output: miniserde::Deserialize + Send,

@@ -8,7 +8,7 @@ use stripe_connect::account::ListAccount;
 use stripe_core::{
     customer::ListCustomer,
     event::ListEvent,
-    payment_intent::{ListPaymentIntent, RetrievePaymentIntent},
+    payment_intent::{ListPaymentIntent, RetrievePaymentIntent, SearchPaymentIntent},
     refund::ListRefund,
     setup_intent::{ListSetupIntent, RetrieveSetupIntent},
 };
@@ -118,12 +118,18 @@ impl Stripe {
         Ok(None)
     }
 
-    /// Intents made since then.
-    pub(in crate::payments) async fn intents_since(&self, since: DateTime<Utc>) -> Result<Vec<Intent>> {
-        let listed = ListPaymentIntent::new().created(RangeQueryTs::gte(since.timestamp()));
-        let mut intents = Vec::new();
-        walk!(self, listed.clone(), |intent| intents.push(Intent::from(intent)));
-        Ok(intents)
+    /// Intents that hold money, of whatever age, as Stripe's index knew them a minute ago.
+    pub(in crate::payments) async fn holding(&self) -> Result<Vec<Intent>> {
+        let wanted = SearchPaymentIntent::new("status:'requires_capture'").limit(PAGE);
+        let (mut intents, mut request) = (Vec::new(), wanted.clone());
+        loop {
+            let found = self.look_up(&request).await.map_err(failed)?;
+            intents.extend(found.data.into_iter().map(Intent::from));
+            match found.next_page.filter(|_| found.has_more) {
+                Some(next) => request = wanted.clone().page(next),
+                None => return Ok(intents),
+            }
+        }
     }
 
     /// Whether a call to refund has come to be a refund.

@@ -6,7 +6,7 @@ use stripe_connect::account::{
     CreateAccount, CreateAccountCapabilities, CreateAccountCapabilitiesTransfers, CreateAccountType,
 };
 use stripe_core::{
-    customer::CreateCustomer,
+    customer::{CreateCustomer, DeleteCustomer},
     payment_intent::{
         CreatePaymentIntent, CreatePaymentIntentAutomaticPaymentMethods,
         CreatePaymentIntentAutomaticPaymentMethodsAllowRedirects, CreatePaymentIntentOffSession,
@@ -18,8 +18,9 @@ use stripe_core::{
 };
 use stripe_shared::PaymentIntentCaptureMethod;
 
-use super::{Answer, Intent, Order, Setup, Stripe, USER_ID, currency, tag};
+use super::{Answer, Intent, Order, Setup, Stripe, USER_ID, currency, read::found, tag};
 use crate::{
+    error::Result,
     id::{PaymentId, UserId},
     payments::parties::PartyKind,
 };
@@ -45,6 +46,11 @@ impl Stripe {
                 Box::pin(self.change(key, &request)).await?.id.to_string()
             }
         })
+    }
+
+    /// Has a customer deleted, with all their cards. Doing so again does nothing.
+    pub(in crate::payments) async fn delete_customer(&self, id: &str) -> Result<()> {
+        found(self.look_up(&DeleteCustomer::new(id)).await).map(drop)
     }
 
     /// Something to save a card of a customer's with.
