@@ -47,6 +47,7 @@ const KEPT: &[&str] = &[
     "conversation_participants",
     "conversations",
     "invites",
+    "ledger_days",
     "ledger_entries",
     "ledger_transactions",
     "mails",
