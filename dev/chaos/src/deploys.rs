@@ -28,7 +28,7 @@ impl Deploys<'_> {
         let mut pause = Duration::ZERO;
         while timeout_at(end, sleep(pause)).await.is_ok() {
             self.history.struck("a deploy begins");
-            stage.release().await?;
+            stage.release()?;
             for index in 0..stage.programs.len() {
                 violations.extend(self.exchange(stage, index, &mut rng).await?);
             }

@@ -137,7 +137,7 @@ impl Stage {
     }
 
     /// What is done once in a deploy, before any process is started: the database's schema is brought up to date.
-    pub(crate) async fn release(&self) -> Result<()> {
+    pub(crate) fn release(&self) -> Result<()> {
         block_in_place(|| self.programs[0].run(&["migrate"]))
     }
 
