@@ -7,7 +7,7 @@
 use std::{ops::Deref, sync::Arc};
 
 use secrecy::ExposeSecret;
-use sqlx::postgres::PgConnectOptions;
+use sqlx::{Connection as _, PgConnection, migrate::Migrate as _, postgres::PgConnectOptions};
 
 pub use humanchat_jobs::id;
 
@@ -143,7 +143,15 @@ impl Store {
     /// # Errors
     /// When a migration fails, or the database has ones this program doesn't know.
     pub async fn migrate(&self) -> Result<(), sqlx::migrate::MigrateError> {
-        sqlx::migrate!("../migrations").run(&mut *self.pool.acquire().await?).await
+        // A connection of its own: building an index may take its time, and so may another program that migrates now.
+        let options = self.pool.connect_options().clone();
+        let options = options.options([("statement_timeout", "0"), ("lock_timeout", "0")]);
+        let mut conn = PgConnection::connect_with(&options).await?;
+        conn.lock().await?;
+        queries::give_up_at_locks(&mut conn).await?;
+        let mut migrator = sqlx::migrate!("../migrations");
+        migrator.set_locking(false).run(&mut conn).await?;
+        Ok(conn.close().await?)
     }
 
     /// Whether the database answers.

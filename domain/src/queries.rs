@@ -11,6 +11,11 @@ pub(crate) async fn ping(pool: &Pool) -> sqlx::Result<()> {
     sqlx::query!("select 1 as one").fetch_one(pool).await.map(drop)
 }
 
+/// From now on this connection gives up at a table's lock before those do who wait behind it.
+pub(crate) async fn give_up_at_locks(conn: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::raw_sql("set lock_timeout = '2s'").execute(conn).await.map(drop)
+}
+
 /// Tells whoever listens on a Postgres channel.
 pub(crate) async fn notify(conn: &mut PgConnection, channel: &str, message: &str) -> sqlx::Result<()> {
     sqlx::query!("select pg_notify($1, $2) as notified", channel, message).fetch_one(conn).await.map(drop)

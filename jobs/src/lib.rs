@@ -197,7 +197,10 @@ mod tests {
             SessionId, UserId,
         },
         invites::ExpireInvite,
-        maintenance::{PruneCredentials, PruneJobs, PruneNotifications, PrunePresences, RotateEvents, SweepPresence},
+        maintenance::{
+            PruneCredentials, PruneJobs, PruneNotifications, PrunePresences, PruneWebhookEvents, RotateEvents,
+            SweepPresence,
+        },
         notifications::{FanOutAnnouncement, MailDigest, MailNotification, PlanDigests},
         payments::{
             AuthorizePayment, ForgetPayer, MakePaymentCall, PayHosts, ReconcilePayments, SyncPayment, WatchHolds,
@@ -280,6 +283,7 @@ mod tests {
         golden(&EndForgottenSession { session_id }, "end_forgotten_session", &json!({"session_id": session}));
         golden(&PrunePresences {}, "prune_presences", &json!({}));
         golden(&PruneNotifications {}, "prune_notifications", &json!({}));
+        golden(&PruneWebhookEvents {}, "prune_webhook_events", &json!({}));
         golden(
             &MailNotification { notification_id: NotificationId(ID) },
             "mail_notification",

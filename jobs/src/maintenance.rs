@@ -36,6 +36,8 @@ chores! {
     PrunePresences = "prune_presences";
     /// Deletes notifications that were read ninety days ago, and all that are a year old.
     PruneNotifications = "prune_notifications";
+    /// Deletes what the payment provider told thirty days ago and longer, but for what nobody has looked at yet.
+    PruneWebhookEvents = "prune_webhook_events";
     /// Deletes sign-in links, refresh tokens, socket tickets and idempotency keys past their time.
     PruneCredentials = "prune_credentials";
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use chrono::TimeDelta;
 use humanchat_domain::maintenance;
 use humanchat_jobs::maintenance::{
-    PruneCredentials, PruneJobs, PruneNotifications, PrunePresences, RotateEvents, SweepPresence,
+    PruneCredentials, PruneJobs, PruneNotifications, PrunePresences, PruneWebhookEvents, RotateEvents, SweepPresence,
 };
 
 use crate::{
@@ -45,6 +45,12 @@ pub(crate) async fn prune_jobs(_: PruneJobs, ctx: Context) -> JobResult {
 pub(crate) async fn prune_notifications(_: PruneNotifications, ctx: Context) -> JobResult {
     let pruning = Pruning(Instant::now());
     while pruning.goes_on(maintenance::prune_notifications(ctx.store(), PRUNE_BATCH).await?) {}
+    Ok(())
+}
+
+pub(crate) async fn prune_webhook_events(_: PruneWebhookEvents, ctx: Context) -> JobResult {
+    let pruning = Pruning(Instant::now());
+    while pruning.goes_on(maintenance::prune_webhook_events(ctx.store(), PRUNE_BATCH).await?) {}
     Ok(())
 }
 

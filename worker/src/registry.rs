@@ -89,6 +89,7 @@ impl Registry {
         registry.add(maintenance::prune_jobs);
         registry.add(maintenance::prune_presences);
         registry.add(maintenance::prune_notifications);
+        registry.add(maintenance::prune_webhook_events);
         registry.add(maintenance::prune_credentials);
         registry.add(payments::make_payment_call);
         registry.add(payments::sync_payment);

@@ -9,7 +9,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use humanchat_domain::{Store, error::Result};
 use humanchat_jobs::{
     Job, NewJob,
-    maintenance::{PruneCredentials, PruneJobs, PruneNotifications, PrunePresences, RotateEvents, SweepPresence},
+    maintenance::{
+        PruneCredentials, PruneJobs, PruneNotifications, PrunePresences, PruneWebhookEvents, RotateEvents,
+        SweepPresence,
+    },
     notifications::PlanDigests,
     payments::{PayHosts, ReconcilePayments, WatchHolds},
 };
@@ -55,6 +58,7 @@ impl Schedule {
         schedule.add("0 8/10 * * * *", PayHosts::default);
         schedule.add("0 30 * * * *", PrunePresences::default);
         schedule.add("0 40 * * * *", PruneNotifications::default);
+        schedule.add("0 50 * * * *", PruneWebhookEvents::default);
         // Local hours begin at quarters of an hour of UTC.
         schedule.add("5 0/15 * * * *", PlanDigests::default);
         schedule
@@ -158,6 +162,6 @@ mod tests {
 
     #[test]
     fn the_schedule_can_be_read() {
-        assert_eq!(Schedule::all().kinds().count(), 10);
+        assert_eq!(Schedule::all().kinds().count(), 11);
     }
 }

@@ -64,7 +64,11 @@ pub(crate) const PERIODIC: &[&str] = &[
     "prune_credentials",
     "reconcile_payments",
     "prune_presences",
+    "prune_notifications",
+    "prune_webhook_events",
     "plan_digests",
+    "watch_holds",
+    "pay_hosts",
 ];
 
 /// Lets jobs that failed try again now: how long they'd wait proves nothing more. Running ones are left

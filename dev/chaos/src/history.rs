@@ -77,6 +77,10 @@ pub(crate) enum Deed {
         action: Uuid,
         decision: &'static str,
     },
+    /// Nothing: something was only looked at.
+    Read {
+        path: String,
+    },
 }
 
 impl Deed {
@@ -100,6 +104,7 @@ impl Deed {
             Self::Refund { .. } => "refund",
             Self::Consult { .. } => "ask Sam",
             Self::Settle { .. } => "settle a proposal",
+            Self::Read { .. } => "read",
         }
     }
 }
@@ -126,8 +131,10 @@ pub(crate) struct Try {
     pub(crate) outcome: Outcome,
     /// 0: no answer.
     pub(crate) status: u16,
-    /// The answer's body, byte for byte.
+    /// The answer's body, byte for byte; of what was only read, nothing.
     pub(crate) answer: String,
+    /// Whether the system says that it answered so before.
+    pub(crate) is_replay: bool,
 }
 
 impl Try {
@@ -186,12 +193,22 @@ pub(crate) struct Subscription {
     pub(crate) heard: Vec<(i64, u64)>,
 }
 
+/// What people asked and heard in all.
+#[derive(Debug, Default)]
+pub(crate) struct Heard {
+    pub(crate) ops: Vec<Op>,
+    pub(crate) subscriptions: Vec<Subscription>,
+    /// The codes with which the system ended sockets; none where it didn't say.
+    pub(crate) goodbyes: Vec<Option<u16>>,
+}
+
 /// Everything that was asked and heard.
 #[derive(Debug)]
 pub(crate) struct History {
     began: Instant,
     ops: Mutex<Vec<Op>>,
     subscriptions: Mutex<Vec<Subscription>>,
+    goodbyes: Mutex<Vec<Option<u16>>>,
     log: Mutex<BufWriter<File>>,
 }
 
@@ -200,8 +217,8 @@ impl History {
     pub(crate) fn create(file: &Path) -> Result<Self> {
         let log = File::create(file).with_context(|| format!("cannot write {}", file.display()))?;
         let log = Mutex::new(BufWriter::new(log));
-        let (ops, subscriptions) = (Mutex::default(), Mutex::default());
-        Ok(Self { began: Instant::now(), ops, subscriptions, log })
+        let (ops, subscriptions, goodbyes) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Ok(Self { began: Instant::now(), ops, subscriptions, goodbyes, log })
     }
 
     /// Seconds since the run began.
@@ -232,6 +249,11 @@ impl History {
         locked(&self.subscriptions).push(subscription);
     }
 
+    /// Notes that the system ended a socket, and with which code; none where it didn't say.
+    pub(crate) fn parted(&self, code: Option<u16>) {
+        locked(&self.goodbyes).push(code);
+    }
+
     /// Notes what was done to the system.
     pub(crate) fn struck(&self, what: &str) {
         println!("{:8.1} s  {what}", self.now());
@@ -239,9 +261,13 @@ impl History {
     }
 
     /// Everything, once it is over.
-    pub(crate) fn take(&self) -> (Vec<Op>, Vec<Subscription>) {
+    pub(crate) fn take(&self) -> Heard {
         let _ = locked(&self.log).flush();
-        (std::mem::take(&mut *locked(&self.ops)), std::mem::take(&mut *locked(&self.subscriptions)))
+        Heard {
+            ops: std::mem::take(&mut *locked(&self.ops)),
+            subscriptions: std::mem::take(&mut *locked(&self.subscriptions)),
+            goodbyes: std::mem::take(&mut *locked(&self.goodbyes)),
+        }
     }
 
     fn write(&self, line: &Value) {
@@ -322,7 +348,7 @@ mod tests {
 
     #[test]
     fn an_op_stands_where_its_tries_leave_it() {
-        let one = |outcome| Try { began: 0.0, ended: 1.0, outcome, status: 0, answer: String::new() };
+        let one = |outcome| Try { began: 0.0, ended: 1.0, outcome, status: 0, answer: String::new(), is_replay: false };
         let op = |outcomes: &[Outcome]| {
             let tries = outcomes.iter().map(|outcome| one(*outcome)).collect();
             Op { number: 0, person: Uuid::nil(), deed: Deed::SignIn, key: None, tries }.outcome()

@@ -2,11 +2,12 @@
 //! checks that every promise was kept.
 //!
 //! Everything is real: two api and two worker processes, Postgres, Redis, sockets. [`stage`] runs them
-//! behind proxies, [`workload`] is the people, [`nemesis`] what befalls them, [`history`] what was asked
-//! and answered, [`check`] the promises.
+//! behind proxies, [`workload`] is the people, [`nemesis`] or [`deploys`] what befalls them, [`history`]
+//! what was asked and answered, [`check`] the promises.
 
 mod check;
 mod database;
+mod deploys;
 mod history;
 mod nemesis;
 mod report;
@@ -27,18 +28,26 @@ use anyhow::{Context as _, Result};
 use check::{Case, Violation};
 use clap::Parser;
 use database::Sabotage;
+use deploys::Deploys;
 use history::History;
 use nemesis::Nemesis;
 use stage::Stage;
 use tables::Tables;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use workload::World;
+use workload::{Routes, World};
 
 /// How long a client waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long where nothing breaks: on the busiest machine, who waits longer waits in vain.
+const LONG_PATIENCE: Duration = Duration::from_mins(1);
 /// How long people use a system that works, before and after.
 const CALM: Duration = Duration::from_secs(10);
+/// How many seconds hosts have to answer, and guests to pay; few, so that many don't in time.
+const WAITS_SECS: u32 = 20;
+/// Of a run in which nothing breaks.
+const SHORT_CALM: Duration = Duration::from_secs(2);
+const SHORT_WAITS_SECS: u32 = 8;
 /// How long people may take to finish what they were at.
 const FINISH: Duration = Duration::from_mins(2);
 
@@ -64,9 +73,19 @@ struct Arguments {
     /// Breaks a promise on purpose, to see that it is noticed
     #[arg(long)]
     sabotage: Option<Sabotage>,
+    /// Breaks nothing, but deploys again and again: new processes take over from old ones
+    #[arg(long, conflicts_with = "no_faults")]
+    deploys: bool,
     /// Lets everything be: what is found then is the tool's own fault
     #[arg(long)]
     no_faults: bool,
+}
+
+impl Arguments {
+    /// Whether nothing is broken.
+    fn is_calm(&self) -> bool {
+        self.deploys || self.no_faults
+    }
 }
 
 fn main() -> ExitCode {
@@ -96,7 +115,9 @@ async fn run(arguments: &Arguments) -> Result<Vec<Violation>> {
         folder.display()
     );
     let history = Arc::new(History::create(&folder.join("history.jsonl"))?);
-    let mut stage = Stage::start(&folder).await?;
+    let is_calm = arguments.is_calm();
+    let (calm, waits_secs) = if is_calm { (SHORT_CALM, SHORT_WAITS_SECS) } else { (CALM, WAITS_SECS) };
+    let mut stage = Stage::start(&folder, waits_secs).await?;
     if let Some(how) = arguments.sabotage {
         database::sabotage(&mut database::connect(&stage.servers.database_url()).await?, how).await?;
     }
@@ -104,10 +125,11 @@ async fn run(arguments: &Arguments) -> Result<Vec<Violation>> {
         history: Arc::clone(&history),
         http: reqwest::Client::builder()
             .no_proxy()
-            .timeout(PATIENCE)
+            .timeout(if is_calm { LONG_PATIENCE } else { PATIENCE })
             .connect_timeout(Duration::from_secs(3))
             .build()?,
-        apis: stage.apis(),
+        routes: Routes::to(stage.apis()),
+        is_insisting: is_calm,
         till: stage.provider.url().to_owned(),
         people: RwLock::default(),
         troubled: CancellationToken::new(),
@@ -119,12 +141,12 @@ async fn run(arguments: &Arguments) -> Result<Vec<Violation>> {
 
     workload::settled(&world, arguments.users).await?;
     history.struck("people are here");
-    sleep(CALM).await;
+    sleep(calm).await;
     world.troubled.cancel();
-    let mut violations = rage(arguments, seed, &mut stage, &history).await?;
+    let mut violations = rage(arguments, seed, &mut stage, &world).await?;
     history.struck("everything is healed");
     stage.heal().await?;
-    sleep(CALM).await;
+    sleep(calm).await;
     world.stop.cancel();
     timeout(FINISH, async { while lives.join_next().await.is_some() {} }).await.context("people don't finish")?;
     history.struck("everybody has stopped");
@@ -135,8 +157,7 @@ async fn run(arguments: &Arguments) -> Result<Vec<Violation>> {
 
     let mut conn = database::connect(&stage.servers.database_url()).await?;
     let tables = Tables::read(&mut conn, &stage.provider.state().await?).await?;
-    let (ops, subscriptions) = history.take();
-    let case = Case { ops, subscriptions, tables };
+    let case = Case::new(history.take(), tables, is_calm);
     violations.extend(check::violations(&case));
     let counts = report::counts(&case);
     println!("\n{counts}");
@@ -149,9 +170,13 @@ async fn run(arguments: &Arguments) -> Result<Vec<Violation>> {
     Ok(violations)
 }
 
-/// Lets things break for as long as was asked. What ended without being told to is a violation.
-async fn rage(arguments: &Arguments, seed: u64, stage: &mut Stage, history: &Arc<History>) -> Result<Vec<Violation>> {
+/// Lets befall the system what was asked for, for as long. What ended without being told to is a violation.
+async fn rage(arguments: &Arguments, seed: u64, stage: &mut Stage, world: &World) -> Result<Vec<Violation>> {
     let duration = Duration::from_secs_f64(arguments.minutes * 60.0);
+    let history = &world.history;
+    if arguments.deploys {
+        return Deploys { seed, routes: &world.routes, history }.roll(stage, Instant::now() + duration).await;
+    }
     if arguments.no_faults {
         sleep(duration).await;
         return Ok(Vec::new());
@@ -169,16 +194,11 @@ async fn rage(arguments: &Arguments, seed: u64, stage: &mut Stage, history: &Arc
         .collect())
 }
 
-/// Stops the product, in order; looks through what it wrote.
+/// Stops the product, in order.
 async fn end(stage: &mut Stage) -> Result<Vec<Violation>> {
     let mut violations = Vec::new();
     for program in &mut stage.programs {
-        if let Some(evidence) = program.stop().await? {
-            violations.push(Violation { rule: "processes end in order", evidence });
-        }
-        let log = program.output();
-        let panics = log.lines().filter(|line| line.contains("panicked at"));
-        violations.extend(panics.map(|line| Violation { rule: "nothing panics", evidence: line.to_owned() }));
+        violations.extend(settle::farewell(program).await?);
     }
     Ok(violations)
 }

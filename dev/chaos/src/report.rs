@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use crate::{
-    check::{Case, Violation},
+    check::{COME_AGAIN, Case, Violation},
     history::Outcome,
 };
 
@@ -29,14 +29,16 @@ pub(crate) fn counts(case: &Case) -> String {
         text.push('\n');
     }
     let _ = writeln!(text, "{:22}{:>9}{:>9}{:>9}{:>9}", "all", sums[0], sums[1], sums[2], sums[3]);
+    let told = case.goodbyes.iter().flatten().filter(|code| **code == COME_AGAIN).count();
     let tries: usize = case.ops.iter().map(|op| op.tries.len()).sum();
     let heard: usize = case.subscriptions.iter().map(|subscription| subscription.heard.len()).sum();
     let tables = &case.tables;
     let _ = writeln!(
         text,
-        "\n{tries} requests; {} subscriptions heard {heard} events. Stored: {} people, {} messages, {} invites, {} requests, \
+        "\n{tries} requests; {} subscriptions heard {heard} events; {told} of {} sockets that ended were told to come again. Stored: {} people, {} messages, {} invites, {} requests, \
          {} sessions, {} payments, {} notifications, {} events, {} jobs.",
         case.subscriptions.len(),
+        case.goodbyes.len(),
         tables.users.len(),
         tables.messages.len(),
         tables.invites.len(),

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 use crate::{
     check::Violation,
     database,
-    stage::Stage,
+    stage::{Program, Stage},
     tables::Channel,
     workload::{World, hear_everything},
 };
@@ -79,4 +79,14 @@ pub(crate) async fn listen_once_more(stage: &Stage, world: &World) -> Result<Vec
         }
     }
     Ok(violations)
+}
+
+/// Ends a process of the product in order, and looks through what it wrote.
+pub(crate) async fn farewell(program: &mut Program) -> Result<Vec<Violation>> {
+    let stopped = program.stop().await?;
+    let stopped = stopped.map(|evidence| Violation { rule: "processes end in order", evidence });
+    let log = program.output();
+    let panics = log.lines().filter(|line| line.contains("panicked at"));
+    let panics = panics.map(|line| Violation { rule: "nothing panics", evidence: line.to_owned() });
+    Ok(stopped.into_iter().chain(panics).collect())
 }

@@ -222,6 +222,8 @@ pub(crate) struct Job {
     pub(crate) run_at: DateTime<Utc>,
     pub(crate) dedupe_key: Option<String>,
     pub(crate) locked_by: Option<Uuid>,
+    /// How often its process died under it.
+    pub(crate) rescues: i16,
     pub(crate) last_error: Option<String>,
 }
 

@@ -2,7 +2,7 @@
 
 mod queries;
 
-use crate::{Store, auth, error::Result, idempotency, notifications, realtime};
+use crate::{Store, auth, error::Result, idempotency, notifications, payments, realtime};
 
 /// Takes people offline whose api process died.
 ///
@@ -42,6 +42,15 @@ pub async fn prune_presences(store: &Store) -> Result<()> {
 /// The database's.
 pub async fn prune_notifications(store: &Store, limit: i64) -> Result<u64> {
     notifications::prune(store, limit).await
+}
+
+/// Deletes at most so many events of the payment provider's that were told thirty days ago and longer, and looked
+/// at; says how many that were.
+///
+/// # Errors
+/// The database's.
+pub async fn prune_webhook_events(store: &Store, limit: i64) -> Result<u64> {
+    payments::prune_webhook_events(store, limit).await
 }
 
 /// Deletes sign-in links, tokens, tickets and remembered replies past their time.

@@ -46,6 +46,7 @@ pub use saved_cards::authorize;
 pub(crate) use service::begin;
 pub use service::{ServiceAction, ServicePayment, cancel, capture, open};
 pub(crate) use stripe::Stripe;
+pub(crate) use webhooks::prune as prune_webhook_events;
 #[cfg(feature = "testing")]
 pub(crate) use webhooks::read as read_webhook;
 pub use webhooks::{receive, sync};

@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 mod asked;
+mod growth;
 mod housekeeping;
+mod migrations;
 mod pool;
 mod unit_of_work;
 mod unread;

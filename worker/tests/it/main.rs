@@ -11,6 +11,7 @@ mod deaths;
 mod harness;
 #[path = "../../examples/probe_worker/kinds.rs"]
 mod kinds;
+mod month;
 mod operators;
 mod outages;
 mod outcomes;

@@ -24,13 +24,14 @@ use crate::scene::eventually;
 /// How soon everything works again.
 const RECOVERY: Duration = Duration::from_secs(10);
 
-struct PrivatePostgres {
-    server: Postgres,
+/// A Postgres that a test may stop.
+pub(super) struct PrivatePostgres {
+    pub(super) server: Postgres,
     _scratch: Scratch,
 }
 
 impl PrivatePostgres {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         let scratch = Scratch::create().unwrap();
         let options = PostgresOptions { data_dir: scratch.postgres(), durable: true, install: false };
         Self { server: Postgres::start(options).unwrap(), _scratch: scratch }

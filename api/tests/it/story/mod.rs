@@ -11,6 +11,7 @@ mod once;
 mod outages;
 mod payments;
 mod privacy;
+mod restore;
 mod sam;
 mod smtp;
 pub mod stage;

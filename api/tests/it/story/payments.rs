@@ -27,7 +27,7 @@ async fn open() -> (Stage, Program, Till) {
 }
 
 /// A session that goes on, with its payment authorised.
-async fn talk(till: &Till, [guest, host]: [&Person<'_>; 2]) -> (String, Value) {
+pub(super) async fn talk(till: &Till, [guest, host]: [&Person<'_>; 2]) -> (String, Value) {
     let _sockets = (guest.socket("/ws").await, host.socket("/ws").await);
     settled(&till.api, 2).await;
     let session = till.agreed(guest, host).await;

@@ -70,6 +70,7 @@ mod tests {
             run_at: at(0),
             dedupe_key: key.map(ToOwned::to_owned),
             locked_by: (state == "running").then(|| id(99)),
+            rescues: 0,
             last_error: None,
         }
     }

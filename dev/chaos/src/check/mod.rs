@@ -1,6 +1,7 @@
 //! The promises, one file each: what was acknowledged is stored, what is stored was asked for, and
 //! everything adds up. Each rule reads the history and the tables, and returns what contradicts it.
 
+mod calm;
 mod conversations;
 mod events;
 mod invites;
@@ -13,9 +14,12 @@ mod sessions;
 mod testing;
 
 use crate::{
-    history::{Op, Subscription},
+    history::{Heard, Op, Subscription},
     tables::Tables,
 };
+
+/// The code with which a server that restarts ends a socket.
+pub(crate) const COME_AGAIN: u16 = 1012;
 
 /// A broken promise.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +35,18 @@ pub(crate) struct Violation {
 pub(crate) struct Case {
     pub(crate) ops: Vec<Op>,
     pub(crate) subscriptions: Vec<Subscription>,
+    /// The codes with which the system ended sockets; none where it didn't say.
+    pub(crate) goodbyes: Vec<Option<u16>>,
+    /// Whether nothing was broken: processes came and went in order, if at all.
+    pub(crate) is_calm: bool,
     pub(crate) tables: Tables,
+}
+
+impl Case {
+    pub(crate) fn new(heard: Heard, tables: Tables, is_calm: bool) -> Self {
+        let Heard { ops, subscriptions, goodbyes } = heard;
+        Self { ops, subscriptions, goodbyes, is_calm, tables }
+    }
 }
 
 /// Gathers what contradicts a rule.
@@ -83,9 +98,18 @@ const RULES: &[Rule] = &[
     jobs::each_tick_is_had_once,
 ];
 
+/// What holds besides where nothing is broken.
+const CALM_RULES: &[Rule] = &[
+    calm::everything_is_answered,
+    calm::what_fails_was_not_done,
+    calm::sockets_are_told_to_come_again,
+    calm::jobs_stay_with_who_runs_them,
+];
+
 /// What contradicts the promises.
 pub(crate) fn violations(case: &Case) -> Vec<Violation> {
-    RULES.iter().flat_map(|rule| rule(case)).collect()
+    let calm = if case.is_calm { CALM_RULES } else { &[] };
+    RULES.iter().chain(calm).flat_map(|rule| rule(case)).collect()
 }
 
 #[cfg(test)]
@@ -94,6 +118,6 @@ mod tests {
 
     #[test]
     fn an_empty_world_breaks_no_promise() {
-        assert_eq!(violations(&Case::default()), []);
+        assert_eq!(violations(&Case { is_calm: true, ..Case::default() }), []);
     }
 }

@@ -44,6 +44,7 @@ mod tests {
                 outcome: *outcome,
                 status: *status,
                 answer: (*answer).to_owned(),
+                is_replay: false,
             })
             .collect();
         same_key_same_reply(&Case { ops: vec![op], ..Case::default() }).len()

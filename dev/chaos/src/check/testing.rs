@@ -31,7 +31,14 @@ pub(super) fn op(number: usize, deed: Deed) -> Op {
 pub(super) fn done(number: usize, deed: Deed, answer: &Value) -> Op {
     #[expect(clippy::cast_precision_loss, reason = "small numbers")]
     let began = number as f64;
-    let one = Try { began, ended: began + 0.5, outcome: Outcome::Ok, status: 200, answer: answer.to_string() };
+    let one = Try {
+        began,
+        ended: began + 0.5,
+        outcome: Outcome::Ok,
+        status: 200,
+        answer: answer.to_string(),
+        is_replay: false,
+    };
     Op { tries: vec![one], ..op(number, deed) }
 }
 

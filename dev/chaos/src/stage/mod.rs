@@ -28,9 +28,13 @@ pub(crate) use proxy::Weather;
 
 const DATABASE: &str = "chaos";
 const WEBHOOK_SECRET: &str = "whsec_of_the_chaos";
-/// How long hosts have to answer; short, so that many don't.
-const INVITE_SECS: &str = "20";
-const HOLD_SECS: &str = "25";
+
+/// What a program does.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Api,
+    Worker,
+}
 
 /// Everything that runs.
 #[derive(Debug)]
@@ -39,6 +43,10 @@ pub(crate) struct Stage {
     pub(crate) programs: Vec<Program>,
     pub(crate) servers: Servers,
     pub(crate) provider: Provider,
+    /// How many programs there were.
+    begun: usize,
+    waits_secs: u32,
+    folder: PathBuf,
     _scratch: Scratch,
 }
 
@@ -68,6 +76,8 @@ impl Servers {
 #[derive(Debug)]
 pub(crate) struct Provider {
     simulator: humanchat_stripe::Running,
+    /// Where its webhooks go.
+    door: Proxy,
     http: reqwest::Client,
 }
 
@@ -90,19 +100,23 @@ impl Provider {
 }
 
 impl Stage {
-    /// Starts everything; the programs write their logs to `folder`.
-    pub(crate) async fn start(folder: &Path) -> Result<Self> {
+    /// Starts everything; the programs write their logs to `folder`. Invites and unpaid bookings wait for
+    /// `waits_secs`.
+    pub(crate) async fn start(folder: &Path, waits_secs: u32) -> Result<Self> {
         let scratch = Scratch::create()?;
         let servers = block_in_place(|| Servers::start(&scratch))?;
         database::create(&servers.postgres.url("postgres"), DATABASE, None).await?;
         database::migrate(&servers.postgres.url(DATABASE), &workspace_root()?.join("migrations")).await?;
         let simulator = humanchat_stripe::spawn(humanchat_stripe::Options::default()).await?;
-        let provider = Provider { simulator, http: reqwest::Client::builder().no_proxy().build()? };
-        let mut programs = Vec::new();
-        for name in ["api-1", "api-2", "worker-1", "worker-2"] {
-            programs.push(program(name, &servers, provider.url(), folder).await?);
+        let door = Proxy::start(loopback(0)).await?;
+        let provider = Provider { simulator, door, http: reqwest::Client::builder().no_proxy().build()? };
+        let folder = folder.to_path_buf();
+        let mut stage =
+            Self { programs: Vec::new(), servers, provider, begun: 0, waits_secs, folder, _scratch: scratch };
+        for kind in [Kind::Api, Kind::Api, Kind::Worker, Kind::Worker] {
+            let program = stage.program(kind).await?;
+            stage.programs.push(program);
         }
-        let mut stage = Self { programs, servers, provider, _scratch: scratch };
         for program in &mut stage.programs {
             program.start()?;
         }
@@ -110,7 +124,9 @@ impl Stage {
             program.ready(&stage.provider.http).await?;
         }
         let [first, ..] = stage.apis()[..] else { unreachable!("two of the programs are apis") };
-        let endpoint = json!({"url": format!("http://{first}/api/payments/webhook"), "secrets": [WEBHOOK_SECRET]});
+        stage.provider.door.lead_to(first);
+        let url = format!("http://127.0.0.1:{}/api/payments/webhook", stage.provider.door.port());
+        let endpoint = json!({"url": url, "secrets": [WEBHOOK_SECRET]});
         stage.provider.steer(reqwest::Method::POST, "/_sim/webhooks/endpoints", &endpoint).await?;
         Ok(stage)
     }
@@ -118,6 +134,60 @@ impl Stage {
     /// Where requests go.
     pub(crate) fn apis(&self) -> Vec<SocketAddr> {
         self.programs.iter().filter_map(|program| program.role.address).collect()
+    }
+
+    /// What is done once in a deploy, before any process is started: the database's schema is brought up to date.
+    pub(crate) fn release(&self) -> Result<()> {
+        block_in_place(|| self.programs[0].run(&["migrate"]))
+    }
+
+    /// Starts another program beside one of them, and puts it into its place as soon as it works. Returns the
+    /// old one, which still runs.
+    pub(crate) async fn relieve(&mut self, index: usize) -> Result<Program> {
+        let kind = if self.programs[index].role.address.is_some() { Kind::Api } else { Kind::Worker };
+        let mut program = self.program(kind).await?;
+        program.start()?;
+        program.ready(&self.provider.http).await?;
+        if let Some(address) = program.role.address {
+            self.provider.door.lead_to(address);
+        }
+        Ok(std::mem::replace(&mut self.programs[index], program))
+    }
+
+    /// One more program, which doesn't run yet.
+    async fn program(&mut self, kind: Kind) -> Result<Program> {
+        self.begun += 1;
+        let (kind, binary_name, arguments): (_, _, &[_]) = match kind {
+            Kind::Api => ("api", "humanchat-api", &["serve"]),
+            Kind::Worker => ("worker", "humanchat-worker", &[]),
+        };
+        let name = format!("{kind}-{}", self.begun);
+        let (postgres, redis) = (&self.servers.postgres, &self.servers.redis);
+        let to_postgres = Proxy::start(loopback(postgres.port())).await?;
+        let to_redis = Proxy::start(loopback(redis.port())).await?;
+        let by_way_of =
+            |url: &str, from: u16, to: u16| url.replace(&format!("@127.0.0.1:{from}"), &format!("@127.0.0.1:{to}"));
+        let address = (kind == "api").then(|| free_port().map(loopback)).transpose()?;
+        let waits = self.waits_secs.to_string();
+        let mut settings = vec![
+            ("DATABASE_URL", by_way_of(&postgres.url(DATABASE), postgres.port(), to_postgres.port())),
+            ("DATABASE_POOL", "8".to_owned()),
+            ("REDIS_URL", by_way_of(&redis.url(), redis.port(), to_redis.port())),
+            ("JWT_SECRET", "a secret of the chaos, 32 bytes or more".to_owned()),
+            ("STRIPE_SECRET_KEY", "sk_test_of_the_chaos".to_owned()),
+            ("STRIPE_WEBHOOK_SECRET", WEBHOOK_SECRET.to_owned()),
+            ("STRIPE_API_BASE", self.provider.url().to_owned()),
+            ("INVITE_TTL_ONLINE_SECS", waits.clone()),
+            ("INVITE_TTL_OFFLINE_SECS", waits.clone()),
+            ("BOOKING_HOLD_SECS", waits),
+            ("SAM_WAIT_SECS", "2".to_owned()),
+            ("RATE_LIMIT_ANON", "0".to_owned()),
+            ("RATE_LIMIT_USER", "0".to_owned()),
+        ];
+        settings.extend(address.map(|address| ("BIND_ADDR", address.to_string())));
+        let role = Role { name: name.clone(), binary: binary(binary_name)?, arguments, settings, address };
+        let lines = Lines { name, to_postgres: to_postgres.into(), to_redis: to_redis.into() };
+        Ok(Program::new(role, lines, &self.folder))
     }
 
     /// Makes everything well again: servers run, lines are clear, programs work, the provider behaves.
@@ -146,41 +216,8 @@ impl Stage {
     }
 }
 
-async fn program(name: &str, servers: &Servers, provider: &str, folder: &Path) -> Result<Program> {
-    let is_api = name.starts_with("api");
-    let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let postgres_port = servers.postgres.port();
-    let redis_port = servers.redis.port();
-    let to_postgres = Proxy::start(loopback(postgres_port)).await?;
-    let to_redis = Proxy::start(loopback(redis_port)).await?;
-    let by_way_of =
-        |url: &str, from: u16, to: u16| url.replace(&format!("@127.0.0.1:{from}"), &format!("@127.0.0.1:{to}"));
-    let address = is_api.then(|| free_port().map(loopback)).transpose()?;
-    let mut settings = vec![
-        ("DATABASE_URL", by_way_of(&servers.postgres.url(DATABASE), postgres_port, to_postgres.port())),
-        ("DATABASE_POOL", "8".to_owned()),
-        ("REDIS_URL", by_way_of(&servers.redis.url(), redis_port, to_redis.port())),
-        ("JWT_SECRET", "a secret of the chaos, 32 bytes or more".to_owned()),
-        ("STRIPE_SECRET_KEY", "sk_test_of_the_chaos".to_owned()),
-        ("STRIPE_WEBHOOK_SECRET", WEBHOOK_SECRET.to_owned()),
-        ("STRIPE_API_BASE", provider.to_owned()),
-        ("INVITE_TTL_ONLINE_SECS", INVITE_SECS.to_owned()),
-        ("INVITE_TTL_OFFLINE_SECS", INVITE_SECS.to_owned()),
-        ("BOOKING_HOLD_SECS", HOLD_SECS.to_owned()),
-        ("SAM_WAIT_SECS", "2".to_owned()),
-        ("RATE_LIMIT_ANON", "0".to_owned()),
-        ("RATE_LIMIT_USER", "0".to_owned()),
-    ];
-    settings.extend(address.map(|address| ("BIND_ADDR", address.to_string())));
-    let role = Role {
-        name: name.to_owned(),
-        binary: binary(if is_api { "humanchat-api" } else { "humanchat-worker" })?,
-        arguments: if is_api { &["serve"] } else { &[] },
-        settings,
-        address,
-    };
-    let lines = Lines { name: name.to_owned(), to_postgres: to_postgres.into(), to_redis: to_redis.into() };
-    Ok(Program::new(role, lines, folder))
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
 /// An executable of the product, which Cargo puts beside ours.

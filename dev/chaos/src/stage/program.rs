@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use humanchat_local::{
     launch::{self, Death},
     processes,
@@ -69,15 +69,26 @@ impl Program {
 
     /// Starts the process, without waiting for it.
     pub(crate) fn start(&mut self) -> Result<()> {
+        self.child = Some(self.launch(self.role.arguments)?);
+        Ok(())
+    }
+
+    /// Runs the same executable once, for something else, to its end.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Result<()> {
+        let status = self.launch(arguments)?.wait()?;
+        ensure!(status.success(), "{arguments:?} ended with {status}, see {}", self.log_file().display());
+        Ok(())
+    }
+
+    fn launch(&self, arguments: &[&str]) -> Result<Child> {
         let log = OpenOptions::new().create(true).append(true).open(self.log_file())?;
         let mut command = launch::command(&self.role.binary, None, Death::Terminate);
         let path = std::env::var_os("PATH").unwrap_or_default();
         // Not the workspace: its `.env` is a developer's.
-        command.args(self.role.arguments).env_clear().env("PATH", path).current_dir(&self.folder);
+        command.args(arguments).env_clear().env("PATH", path).current_dir(&self.folder);
         command.envs(self.role.settings.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        self.child = Some(launch::spawn_from_lasting_thread(command)?);
-        Ok(())
+        launch::spawn_from_lasting_thread(command)
     }
 
     /// Ends it as a crash would.

@@ -28,6 +28,8 @@ struct Condition {
     weather: Weather,
     /// Connections of an earlier era are gone.
     era: u64,
+    /// Where new connections lead.
+    server: SocketAddr,
 }
 
 /// A running proxy; it ends when this is dropped.
@@ -42,14 +44,19 @@ impl Proxy {
     pub(crate) async fn start(server: SocketAddr) -> Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let port = listener.local_addr()?.port();
-        let (condition, seen) = watch::channel(Condition { weather: Weather::Clear, era: 0 });
-        tokio::spawn(accept(listener, server, seen));
+        let (condition, seen) = watch::channel(Condition { weather: Weather::Clear, era: 0, server });
+        tokio::spawn(accept(listener, seen));
         Ok(Self { port, condition })
     }
 
     /// Where its process connects to.
     pub(crate) fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Leads new connections elsewhere.
+    pub(crate) fn lead_to(&self, server: SocketAddr) {
+        self.condition.send_modify(|condition| condition.server = server);
     }
 
     /// Ends all connections.
@@ -68,13 +75,13 @@ impl Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, server: SocketAddr, condition: watch::Receiver<Condition>) {
+async fn accept(listener: TcpListener, condition: watch::Receiver<Condition>) {
     loop {
         let mut ended = condition.clone();
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((client, _)) => {
-                    tokio::spawn(carry(client, server, condition.clone()));
+                    tokio::spawn(carry(client, condition.clone()));
                 }
                 Err(_) => sleep(Duration::from_millis(50)).await,
             },
@@ -89,8 +96,8 @@ async fn closed(condition: &mut watch::Receiver<Condition>) {
 }
 
 /// One connection, for as long as its era lasts.
-async fn carry(mut client: TcpStream, server: SocketAddr, mut condition: watch::Receiver<Condition>) {
-    let era = condition.borrow().era;
+async fn carry(mut client: TcpStream, mut condition: watch::Receiver<Condition>) {
+    let Condition { era, server, .. } = *condition.borrow();
     let mut passing = condition.clone();
     let both_ways = async {
         if passing.wait_for(|now| now.weather != Weather::Hole).await.is_err() {

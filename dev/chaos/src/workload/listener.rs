@@ -16,7 +16,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungsten
 use tokio_util::sync::CancellationToken;
 
 use super::{person::Person, talks::list};
-use crate::history::{Subscription, digest};
+use crate::history::{History, Subscription, digest};
 
 /// How long anything at a socket's opening may take.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -56,7 +56,7 @@ async fn listen(person: Arc<Person>, mut rng: StdRng, closed: CancellationToken)
         if let Ok(mut line) = Line::open(&person, &mut rng).await {
             let channels = channels(&person, &mut rng).await;
             tokio::select! {
-                _ = line.follow(&channels, &heard, &mut rng) => {}
+                _ = line.follow(&channels, &heard, &person.world.history, &mut rng) => {}
                 () = sleep(span) => {}
                 () = closed.cancelled() => {}
             }
@@ -106,7 +106,7 @@ impl Line {
     }
 
     /// Subscribes, mostly to what is new to the listener, and hears what comes until the line breaks.
-    async fn follow(&mut self, channels: &[String], heard: &Heard, rng: &mut StdRng) -> Result<()> {
+    async fn follow(&mut self, channels: &[String], heard: &Heard, history: &History, rng: &mut StdRng) -> Result<()> {
         for channel in channels {
             let after = match rng.random_range(0..10) {
                 0 => None,
@@ -116,14 +116,24 @@ impl Line {
             self.subscribe(channel, after).await?;
         }
         loop {
-            self.hear().await?;
+            self.hear(history).await?;
         }
     }
 
-    /// Takes in the next frame.
-    async fn hear(&mut self) -> Result<()> {
-        let message = self.socket.next().await.context("the line is cut")??;
-        let Message::Text(text) = message else { return Ok(()) };
+    /// Takes in the next frame; notes if there is to be none any more.
+    async fn hear(&mut self, history: &History) -> Result<()> {
+        let text = match self.socket.next().await {
+            Some(Ok(Message::Text(text))) => text,
+            Some(Ok(Message::Close(frame))) => {
+                history.parted(frame.map(|frame| frame.code.into()));
+                bail!("the other side has ended it");
+            }
+            Some(Ok(_)) => return Ok(()),
+            Some(Err(_)) | None => {
+                history.parted(None);
+                bail!("the line is cut");
+            }
+        };
         let frame: Value = serde_json::from_str(&text)?;
         let channel = frame["channel"].as_str().or(frame["payload"]["channel"].as_str()).unwrap_or_default();
         let Some(subscription) = self.subscriptions.get_mut(channel) else { return Ok(()) };
@@ -172,7 +182,7 @@ pub(crate) async fn hear_everything(person: &Person, rng: &mut StdRng, newest: &
     };
     while !complete(&line) {
         ensure!(Instant::now() < deadline, "{} did not hear everything in {PATIENCE:?}", person.name);
-        if let Ok(heard) = timeout(PATIENCE, line.hear()).await {
+        if let Ok(heard) = timeout(PATIENCE, line.hear(&person.world.history)).await {
             heard?;
         }
     }

@@ -20,7 +20,7 @@ use tokio::{
 
 pub(crate) use listener::{Ear, hear_everything};
 use person::{Ask, Terms};
-pub(crate) use person::{Person, World};
+pub(crate) use person::{Person, Routes, World};
 
 use crate::history::Deed;
 

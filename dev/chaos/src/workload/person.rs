@@ -16,15 +16,43 @@ use uuid::Uuid;
 use crate::history::{Deed, History, Outcome, Try, uuid_of};
 
 const PASSWORD: &str = "correct horse battery";
-/// How often somebody asks again.
+/// How often somebody asks at most.
 const MOST_TRIES: u32 = 4;
+const MOST_INSISTING_TRIES: u32 = 10;
+
+/// The apis that requests go to, as a load balancer knows them.
+#[derive(Debug)]
+pub(crate) struct Routes(RwLock<Vec<SocketAddr>>);
+
+impl Routes {
+    pub(crate) fn to(apis: Vec<SocketAddr>) -> Self {
+        Self(RwLock::new(apis))
+    }
+
+    /// Requests go there, too.
+    pub(crate) fn add(&self, api: SocketAddr) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).push(api);
+    }
+
+    /// New requests go there no more.
+    pub(crate) fn remove(&self, api: SocketAddr) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).retain(|known| *known != api);
+    }
+
+    fn choose(&self, rng: &mut StdRng) -> SocketAddr {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        known.choose(rng).copied().unwrap_or_else(|| unreachable!("there is an api at all times"))
+    }
+}
 
 /// Where everybody is.
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) history: Arc<History>,
     pub(crate) http: reqwest::Client,
-    pub(crate) apis: Vec<SocketAddr>,
+    pub(crate) routes: Routes,
+    /// Whether who gets no answer asks until there is one, instead of leaving it now and then.
+    pub(crate) is_insisting: bool,
     /// Where people pay.
     pub(crate) till: String,
     /// Who is signed in, so that others can find them.
@@ -43,7 +71,7 @@ impl World {
 
     /// One of the apis, as a load balancer would choose.
     pub(crate) fn api(&self, rng: &mut StdRng) -> SocketAddr {
-        *self.apis.choose(rng).unwrap_or(&self.apis[0])
+        self.routes.choose(rng)
     }
 }
 
@@ -103,18 +131,25 @@ async fn send(world: &World, rng: &mut StdRng, ask: &Ask, token: Option<&str>, k
         request = request.header("Idempotency-Key", key);
     }
     let began = world.history.now();
+    let mut is_replay = false;
     let (outcome, status, answer) = match request.send().await {
         Ok(response) => {
             let status = response.status().as_u16();
+            is_replay = response.headers().contains_key("idempotency-replayed");
             match response.text().await {
                 Ok(text) => (outcome_of(status), status, text),
                 Err(error) => (Outcome::Unknown, status, error.to_string()),
             }
         }
-        Err(error) if error.is_connect() => (Outcome::Failed, 0, error.to_string()),
-        Err(error) => (Outcome::Unknown, 0, error.to_string()),
+        Err(error) if error.is_connect() => (Outcome::Failed, 0, reasons(error)),
+        Err(error) => (Outcome::Unknown, 0, reasons(error)),
     };
-    Try { began, ended: world.history.now(), outcome, status, answer }
+    Try { began, ended: world.history.now(), outcome, status, answer, is_replay }
+}
+
+/// An error with what caused it, and where that came from.
+fn reasons(error: reqwest::Error) -> String {
+    format!("{:#}", anyhow::Error::from(error))
 }
 
 /// What a status says of the deed. A 5xx promises nothing: its transaction may have been committed.
@@ -161,22 +196,27 @@ impl Person {
     pub(crate) async fn sign_in(&self, rng: &mut StdRng) -> bool {
         let ask = Ask::post("/api/auth/login", json!({"email": self.email, "password": PASSWORD}));
         let op = self.world.history.invoked(self.id, Deed::SignIn, None);
-        let one = send(&self.world, rng, &ask, None, None).await;
-        let token = one.json()["token"].as_str().map(ToOwned::to_owned);
-        self.world.history.tried(op, one);
-        let Some(token) = token else { return false };
-        *self.token.lock().unwrap_or_else(PoisonError::into_inner) = token;
-        true
+        for _ in 0..if self.world.is_insisting { MOST_INSISTING_TRIES } else { 1 } {
+            let one = send(&self.world, rng, &ask, None, None).await;
+            let token = one.json()["token"].as_str().map(ToOwned::to_owned);
+            let is_answered = matches!(one.outcome, Outcome::Ok | Outcome::Refused);
+            self.world.history.tried(op, one);
+            if let Some(token) = token {
+                *self.token.lock().unwrap_or_else(PoisonError::into_inner) = token;
+                return true;
+            }
+            if is_answered {
+                return false;
+            }
+            sleep(Duration::from_millis(rng.random_range(200..1000))).await;
+        }
+        false
     }
 
     /// Reads something; none where that isn't possible now.
     pub(crate) async fn get(&self, rng: &mut StdRng, path: &str) -> Option<Value> {
         let ask = Ask { method: Method::GET, path: path.to_owned(), body: Value::Null };
-        let mut one = send(&self.world, rng, &ask, Some(&self.token()), None).await;
-        if one.status == 401 && self.sign_in(rng).await {
-            one = send(&self.world, rng, &ask, Some(&self.token()), None).await;
-        }
-        (one.outcome == Outcome::Ok).then(|| one.json())
+        self.act(rng, Deed::Read { path: path.to_owned() }, ask).await
     }
 
     /// Does something, under a key of its own where the route takes one. Where no answer comes, asks
@@ -184,17 +224,20 @@ impl Person {
     /// what was done.
     pub(crate) async fn act(&self, rng: &mut StdRng, deed: Deed, ask: Ask) -> Option<Value> {
         let key = (ask.method == Method::POST).then(|| Uuid::from_u128(rng.random()).to_string());
+        let reads = matches!(deed, Deed::Read { .. });
         let op = self.world.history.invoked(self.id, deed, key.clone());
+        let insists = self.world.is_insisting;
         let mut done = None;
-        for _ in 0..MOST_TRIES {
+        for _ in 0..if insists { MOST_INSISTING_TRIES } else { MOST_TRIES } {
             let one = send(&self.world, rng, &ask, Some(&self.token()), key.as_deref()).await;
-            self.world.history.tried(op, one.clone());
+            let said = if reads && one.outcome == Outcome::Ok { String::new() } else { one.answer.clone() };
+            self.world.history.tried(op, Try { answer: said, ..one.clone() });
             let (outcome, again) = match (one.status, one.outcome) {
                 (401, _) => (Outcome::Refused, self.sign_in(rng).await),
                 (_, Outcome::Ok) => (Outcome::Ok, key.is_some() && rng.random_bool(0.05)),
                 (_, Outcome::Refused) if one.code() == "idempotency_in_flight" => (Outcome::Unknown, true),
                 (_, Outcome::Refused) => (Outcome::Refused, key.is_some() && rng.random_bool(0.02)),
-                (_, other) => (other, rng.random_bool(0.7)),
+                (_, other) => (other, insists || (!reads && rng.random_bool(0.7))),
             };
             if outcome == Outcome::Ok && done.is_none() {
                 done = Some(one.json());

@@ -4,7 +4,7 @@
 mod queries;
 mod signature;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use humanchat_jobs::payments::SyncPayment;
 use secrecy::SecretString;
 
@@ -19,6 +19,10 @@ use crate::{
 /// The kinds of events that can change a payment.
 const KNOWN: [&str; 7] =
     ["payment_intent.", "setup_intent.", "charge.", "refund.", "checkout.session.", "transfer.", "account."];
+
+/// How long events are remembered that were looked at: as long as Stripe itself keeps them. One that comes again later
+/// is only looked at once more.
+const KEPT: TimeDelta = TimeDelta::days(30);
 
 /// Takes an event: stores it, and has a job look at what it is about. An event that was stored
 /// before, or that is of no kind we know, is taken as well.
@@ -60,6 +64,11 @@ pub(super) async fn take(tx: &mut Tx, notice: &Notice) -> Result<bool> {
         tx.enqueue(&SyncPayment { object_id: object_id.clone() })?;
     }
     Ok(is_new)
+}
+
+/// Deletes a batch of events past their time. Says how many.
+pub(crate) async fn prune(store: &Store, limit: i64) -> Result<u64> {
+    Ok(queries::prune(&store.pool, store.clock.now() - KEPT, limit).await?)
 }
 
 /// Asks how something stands at the provider, and moves our books there.

@@ -28,6 +28,19 @@ pub(super) async fn insert(
     Ok(result.rows_affected() > 0)
 }
 
+/// Deletes a batch of what was received before then and doesn't wait any more. Says how many.
+pub(super) async fn prune(pool: &Pool, before: DateTime<Utc>, limit: i64) -> sqlx::Result<u64> {
+    let done = sqlx::query!(
+        "delete from webhook_events where id in (
+           select id from webhook_events where state <> 'waiting' and received_at < $1 order by received_at limit $2)",
+        before,
+        limit,
+    )
+    .execute(pool)
+    .await?;
+    Ok(done.rows_affected())
+}
+
 /// What was received about an object and waits.
 pub(super) async fn waiting(pool: &Pool, object_id: &str) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar!("select id from webhook_events where object_id = $1 and state = 'waiting'", object_id)
