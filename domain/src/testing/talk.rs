@@ -1,7 +1,8 @@
 //! Conversations, bookings, and what was told of them.
 
-use chrono::{DateTime, Utc};
 use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
 
 use crate::{
     Store,
