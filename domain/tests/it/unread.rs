@@ -77,9 +77,9 @@ async fn talk(seed: u64, steps: usize, old_program: bool) -> usize {
         } else {
             let mark = chance.random_range(1..=messages);
             if as_before {
-                read_as_before(&store, person, id, mark).await
+                read_as_before(&store, person, id, mark).await;
             } else {
-                read(&store, person, id, mark).await
+                read(&store, person, id, mark).await;
             }
         }
         for reader in [casey, river] {

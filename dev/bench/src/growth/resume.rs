@@ -55,7 +55,7 @@ async fn hear(stream: &mut TcpStream, frames: &mut Frames, beginning: &str, coun
         frames.feed(&buffer[..read], |kind, start| match kind {
             Kind::Text if start.starts_with(beginning.as_bytes()) => heard += 1,
             Kind::Text if start.starts_with(br#"{"type":"error""#) => {
-                refused = Some(String::from_utf8_lossy(start).into_owned())
+                refused = Some(String::from_utf8_lossy(start).into_owned());
             }
             _ => {}
         });
