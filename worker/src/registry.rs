@@ -20,7 +20,9 @@ pub fn concurrency(queue: Queue) -> usize {
     match queue {
         Queue::Default => 50,
         Queue::Mail => 8,
-        Queue::Maintenance | Queue::Bulk => 4,
+        Queue::Maintenance => 4,
+        // Nobody waits for these: what others wait for goes on beside them.
+        Queue::Bulk => 2,
         // They wait for the model most of the time, without a connection.
         Queue::Model => 256,
         Queue::Payments => 16,
