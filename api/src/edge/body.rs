@@ -72,13 +72,11 @@ fn is_late(error: &(dyn Error + 'static)) -> bool {
     error.is::<BodyTimedOut>() || error.source().is_some_and(is_late)
 }
 
-/// Reads and checks a body. An empty one counts as `{}`, so that what is missing gets named; where nothing is, as every
-/// field is optional, it is refused as a whole: whoever replaces or refunds something says so.
+/// Reads and checks a body. An empty one counts as `{}`, so that what is missing gets named.
 pub(crate) fn parse<T>(headers: &HeaderMap, bytes: &[u8]) -> Result<Valid<T>, ApiError>
 where
     T: DeserializeOwned + Validate<Context = ()>,
 {
-    let is_missing = bytes.is_empty() && size_of::<T>() > 0;
     let bytes = if bytes.is_empty() {
         b"{}"
     } else {
@@ -109,13 +107,15 @@ where
         }
     })?;
     deserializer.end().map_err(|error| not_json(&error))?;
-    if is_missing {
-        return Err(one("body", "is missing".to_owned()));
-    }
     Unvalidated::new(value).validate().map_err(|report| {
         let fields = report.iter().map(|(path, error)| (camel_case(&path.to_string()), error.to_string()));
         ApiError::invalid(fields.collect())
     })
+}
+
+/// There is no body where something has to be said, though no field of it has to.
+pub(crate) fn missing() -> ApiError {
+    one("body", "is missing".to_owned())
 }
 
 /// Whether the bytes are JSON at all, whatever it says.

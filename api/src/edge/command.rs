@@ -46,12 +46,17 @@ where
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
         let (mut parts, stream) = request.into_parts();
         let caller = Caller::from_request_parts(&mut parts, app).await?;
+        // Whoever forgot the body must not have everything replaced by defaults.
+        let is_change = matches!(parts.method, Method::PUT | Method::PATCH);
         let key = if parts.method == Method::POST { key(&parts.headers)? } else { None };
         let route = format!("{} {}", parts.method, parts.uri.path());
         let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone());
         let headers = parts.headers.clone();
         let bytes = body::read(Request::from_parts(parts, stream), app).await?;
         let body = body::parse(&headers, &bytes)?;
+        if is_change && bytes.is_empty() && size_of::<T>() > 0 {
+            return Err(body::missing());
+        }
         let key = key.map(|key| Key { user_id: caller.user_id, route, key, body_hash: Sha256::digest(&bytes).into() });
         Ok(Self { caller, body, request_id, key })
     }

@@ -275,7 +275,9 @@ impl<'a> Probe<'a> {
             return;
         }
         let answer = self.send("application/json", "", Vec::new()).await;
-        assert_eq!(answer.status, 422, "{name} without a body: {answer:?}");
+        // Without a word a refund is one of everything, of which nothing was taken yet.
+        let refused = if name.ends_with("/refund") { 409 } else { 422 };
+        assert_eq!(answer.status, refused, "{name} without a body: {answer:?}");
         for (field, types, with) in holes(document, schema, &body) {
             for odd in odd_values() {
                 let bytes = with.to_string().replacen(HOLE, &odd, 1);
