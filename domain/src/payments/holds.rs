@@ -118,7 +118,8 @@ pub(super) async fn ended(tx: &mut Tx, payment: &Payment) -> Result<()> {
     if terms.status != SessionStatus::Pending || terms.session_type != SessionType::Scheduled {
         return Ok(());
     }
-    let ran_out = payment.lapsed || payment.capture_before.is_some_and(|before| before.0 <= now);
+    // A host who waives it meanwhile doesn't want it had anew.
+    let ran_out = !payment.waived && (payment.lapsed || payment.capture_before.is_some_and(|before| before.0 <= now));
     if let Some(method) = payment.method_id.as_deref().filter(|_| ran_out)
         && queries::payments_of(tx.conn(), session).await? < MOST_PAYMENTS
     {
