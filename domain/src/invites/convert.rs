@@ -5,7 +5,11 @@ use garde::{Unvalidated, Valid, Validate};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Invite, InviteStatus, Side, locked, parties, queries, resolve};
+use super::{
+    Invite, InviteStatus, locked,
+    outcomes::{Side, parties, resolve},
+    queries,
+};
 use crate::{
     error::{Refusal, Result},
     id::{InviteId, UserId},

@@ -2,6 +2,8 @@
 //!
 //! A wrong setting is one clear line before anything starts.
 
+mod env;
+
 use std::{
     net::{IpAddr, SocketAddr},
     num::NonZeroU32,
@@ -12,13 +14,10 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 use url::Url;
 
-/// A setting that can't be used.
-#[derive(Debug, thiserror::Error)]
-#[error("{name}: {reason}")]
-pub struct SettingError {
-    name: &'static str,
-    reason: String,
-}
+pub use env::SettingError;
+pub(crate) use env::unusable;
+
+use env::{Env, check_url, wrong};
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -244,24 +243,6 @@ impl Settings {
     }
 }
 
-fn wrong(name: &'static str, reason: impl std::fmt::Display) -> SettingError {
-    SettingError { name, reason: format!("{reason}") }
-}
-
-/// A setting that looked right but can't be used.
-pub(crate) fn unusable(name: &'static str, error: impl std::fmt::Display) -> SettingError {
-    wrong(name, format!("can't be used: {error}"))
-}
-
-fn check_url(name: &'static str, text: &str, schemes: &[&str]) -> Result<Url, SettingError> {
-    let url = Url::parse(text).map_err(|error| wrong(name, format!("is not a URL: {error}")))?;
-    if schemes.contains(&url.scheme()) {
-        Ok(url)
-    } else {
-        Err(wrong(name, format!("must begin with {}", schemes.join(":// or ") + "://")))
-    }
-}
-
 fn origins(env: &Env<'_>) -> Result<Vec<String>, SettingError> {
     const NAME: &str = "ALLOWED_ORIGINS";
     env.list(NAME, |origin| Ok(check_url(NAME, origin, &["http", "https"])?.origin().ascii_serialization()))
@@ -308,45 +289,6 @@ fn stripe_api_base(env: &Env<'_>) -> Result<Url, SettingError> {
         Ok(url)
     } else {
         Err(wrong(NAME, "must be scheme, host and port alone"))
-    }
-}
-
-struct Env<'a>(&'a dyn Fn(&str) -> Option<String>);
-
-impl Env<'_> {
-    /// Empty counts as unset: that is how people switch a setting off in a `.env`.
-    fn optional(&self, name: &str) -> Option<String> {
-        (self.0)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
-    }
-
-    fn required(&self, name: &'static str) -> Result<String, SettingError> {
-        self.optional(name).ok_or_else(|| wrong(name, "must be set"))
-    }
-
-    fn parsed<T: std::str::FromStr>(&self, name: &'static str, default: &str, what: &str) -> Result<T, SettingError> {
-        let value = self.optional(name).unwrap_or_else(|| default.to_owned());
-        value.parse().map_err(|_| wrong(name, format!("must be {what}, not {value:?}")))
-    }
-
-    fn url(&self, name: &'static str, schemes: &[&str]) -> Result<Option<Url>, SettingError> {
-        self.optional(name).map(|url| check_url(name, &url, schemes)).transpose()
-    }
-
-    /// What stands between commas.
-    fn list<T>(&self, name: &str, read: impl Fn(&str) -> Result<T, SettingError>) -> Result<Vec<T>, SettingError> {
-        let list = self.optional(name).unwrap_or_default();
-        list.split(',').map(str::trim).filter(|item| !item.is_empty()).map(read).collect()
-    }
-
-    /// A number of which `0` means none.
-    fn limit(&self, name: &'static str, default: u32) -> Result<Option<NonZeroU32>, SettingError> {
-        Ok(NonZeroU32::new(self.in_range(name, default, 0, 1_000_000)?))
-    }
-
-    fn in_range(&self, name: &'static str, default: u32, min: u32, max: u32) -> Result<u32, SettingError> {
-        let what = format!("a whole number from {min} to {max}");
-        let value: u32 = self.parsed(name, &default.to_string(), &what)?;
-        if (min..=max).contains(&value) { Ok(value) } else { Err(wrong(name, format!("must be {what}, not {value}"))) }
     }
 }
 
