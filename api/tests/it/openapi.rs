@@ -69,6 +69,12 @@ impl Operation {
         described.is_some_and(|text| text.contains(&format!("`{code}`")))
     }
 
+    /// Whether it can be named by an `Idempotency-Key`.
+    pub fn takes_key(&self) -> bool {
+        let parameters = self.body["parameters"].as_array();
+        parameters.is_some_and(|all| all.iter().any(|parameter| parameter["name"] == "Idempotency-Key"))
+    }
+
     pub fn needs_login(&self) -> bool {
         self.body.get("security").is_none()
     }
@@ -102,7 +108,9 @@ async fn the_committed_document_is_the_one_the_routes_make() {
 fn no_word_is_a_truth_value_to_older_readers_of_yaml() {
     let yaml = humanchat_api::openapi_yaml().unwrap();
     let value = |line: &str| line.trim_start_matches([' ', '-']).rsplit(": ").next().map(str::to_lowercase);
-    let wrong = yaml.lines().find(|line| value(line).is_some_and(|word| ["on", "off", "yes", "no", "y", "n"].contains(&&*word)));
+    let wrong = yaml
+        .lines()
+        .find(|line| value(line).is_some_and(|word| ["on", "off", "yes", "no", "y", "n"].contains(&&*word)));
     assert_eq!(wrong, None);
 }
 
@@ -128,7 +136,10 @@ fn sockets_are_documented_whole() {
     assert!(all.len() >= 25, "{all:?}");
     let page = include_str!("../../../docs/sockets.md");
     for name in all {
-        assert!(page.contains(&format!("`{name}`")) || page.contains(&format!("\"{name}\"")), "docs/sockets.md lacks {name}");
+        assert!(
+            page.contains(&format!("`{name}`")) || page.contains(&format!("\"{name}\"")),
+            "docs/sockets.md lacks {name}"
+        );
     }
 }
 
@@ -140,7 +151,10 @@ fn words_out_of_a_few_are_explained() {
     for (name, schema) in schemas.iter().filter(|(_, schema)| schema.get("enum").is_some()) {
         let description = schema["description"].as_str().unwrap_or_default();
         for word in schema["enum"].as_array().unwrap() {
-            assert!(description.contains(&format!("- `{}`: ", word.as_str().unwrap())), "{name} doesn't explain {word}");
+            assert!(
+                description.contains(&format!("- `{}`: ", word.as_str().unwrap())),
+                "{name} doesn't explain {word}"
+            );
         }
         explained += 1;
     }

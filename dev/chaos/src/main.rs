@@ -151,8 +151,10 @@ async fn run(arguments: &Arguments) -> Result<Vec<Violation>> {
     timeout(FINISH, async { while lives.join_next().await.is_some() {} }).await.context("people don't finish")?;
     history.struck("everybody has stopped");
     violations.extend(settle::settle(&stage, &world).await?);
+    // Once the workers are gone, nothing more is said: the last to listen hear everything.
+    violations.extend(end(stage.workers()).await?);
     violations.extend(settle::listen_once_more(&stage, &world).await?);
-    violations.extend(end(&mut stage).await?);
+    violations.extend(end(stage.api_programs()).await?);
     history.struck("everything is at rest");
 
     let mut conn = database::connect(&stage.servers.database_url()).await?;
@@ -194,10 +196,10 @@ async fn rage(arguments: &Arguments, seed: u64, stage: &mut Stage, world: &World
         .collect())
 }
 
-/// Stops the product, in order.
-async fn end(stage: &mut Stage) -> Result<Vec<Violation>> {
+/// Stops these, in order.
+async fn end(programs: impl Iterator<Item = &mut Program>) -> Result<Vec<Violation>> {
     let mut violations = Vec::new();
-    for program in &mut stage.programs {
+    for program in programs {
         violations.extend(settle::farewell(program).await?);
     }
     Ok(violations)

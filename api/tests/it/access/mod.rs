@@ -10,7 +10,7 @@ use humanchat_domain::{
     auth::Role,
     testing::{contents, sign_in_many},
 };
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 
 use self::table::{ROWS, Row, UPGRADE};
 use crate::{
@@ -67,6 +67,10 @@ impl<'a> Scene<'a> {
     }
 
     async fn ask_about(&self, row: &Row, role: usize, words: &Words) -> Answer {
+        self.till.api.send(self.request(row, role, words)).await
+    }
+
+    fn request(&self, row: &Row, role: usize, words: &Words) -> RequestBuilder {
         let api = &self.till.api;
         let (method, path) = row.operation.split_once(' ').unwrap();
         let mut path = path.replace("{id}", "$id").replace("{userId}", "$id").replace("{name}", "$id");
@@ -96,7 +100,7 @@ impl<'a> Scene<'a> {
                 request = request.header(name, value);
             }
         }
-        api.send(request).await
+        request
     }
 }
 
@@ -193,4 +197,43 @@ async fn every_operation_is_for_those_the_table_says_and_for_nobody_else() {
     let without: Vec<_> = operations.iter().map(Operation::name).filter(|name| !rows.contains(name)).collect();
     assert!(without.is_empty(), "operations without a row: {without:?}");
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}
+
+/// Asks twice under one key: the second time nothing happens, and the first answer comes again.
+async fn ask_twice(till: &Till, row: &Row, role: usize) -> Option<String> {
+    let scene = Scene::set(till, row).await;
+    let ask = async || {
+        let request = scene.request(row, role, &scene.words).header("idempotency-key", "once");
+        let answer = till.api.send(request).await;
+        let is_replayed = answer.headers.get("idempotency-replayed").is_some_and(|value| value == "true");
+        (answer, is_replayed)
+    };
+    let (first, first_replayed) = ask().await;
+    let before = contents(&till.api.store).await;
+    let (again, again_replayed) = ask().await;
+    let after = contents(&till.api.store).await;
+    let changed: Vec<_> = before.keys().filter(|table| before[*table] != after[*table]).collect();
+    let is_right = first.status == row.answers[role]
+        && (again.status, &again.text) == (first.status, &first.text)
+        && (first_replayed, again_replayed) == (false, true)
+        && changed.is_empty();
+    (!is_right).then(|| format!("{} {}: {first:?}, then {again:?}, which changed {changed:?}", row.operation, row.with))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_takes_a_key_is_done_once_under_it() {
+    let till = till().await;
+    let mut complaints = Vec::new();
+    let mut asked = 0;
+    for operation in operations(&document()).iter().filter(|operation| operation.takes_key()) {
+        let row = ROWS.iter().find(|row| {
+            row.operation == operation.name() && row.answers.iter().any(|status| (200..300).contains(status))
+        });
+        let row = row.unwrap_or_else(|| panic!("{} succeeds in no row", operation.name()));
+        let role = row.answers.iter().position(|status| (200..300).contains(status)).unwrap();
+        complaints.extend(ask_twice(&till, row, role).await);
+        asked += 1;
+    }
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+    assert!(asked > 20, "{asked}");
 }

@@ -136,6 +136,16 @@ impl Stage {
         self.programs.iter().filter_map(|program| program.role.address).collect()
     }
 
+    /// The workers that run.
+    pub(crate) fn workers(&mut self) -> impl Iterator<Item = &mut Program> {
+        self.programs.iter_mut().filter(|program| program.role.address.is_none())
+    }
+
+    /// The apis that run.
+    pub(crate) fn api_programs(&mut self) -> impl Iterator<Item = &mut Program> {
+        self.programs.iter_mut().filter(|program| program.role.address.is_some())
+    }
+
     /// What is done once in a deploy, before any process is started: the database's schema is brought up to date.
     pub(crate) fn release(&self) -> Result<()> {
         block_in_place(|| self.programs[0].run(&["migrate"]))
