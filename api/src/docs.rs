@@ -10,7 +10,10 @@ use utoipa::{
     },
 };
 
-use crate::edge::error::{ErrorBody, ErrorDetail};
+use crate::{
+    edge::error::{ErrorBody, ErrorDetail},
+    realtime::{ClientFrame, EventFrame, ServerFrame},
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -18,14 +21,20 @@ use crate::edge::error::{ErrorBody, ErrorDetail};
         title = "HumanChat API",
         description = "People find people to talk with: free, paid or for charity.\n\n\
             Ids are opaque strings. Times are RFC 3339 in UTC with milliseconds; `timestamp` is milliseconds since the epoch. \
+            Prices and rates are decimal numbers in major units of `currency`, `amount…` are integers in minor units.\n\n\
+            **Signing in** gives a token for `Authorization: Bearer`, which is good for 15 minutes, and a refresh token, which is good for one use. \
+            **Limits**: 10 requests a minute and address to sign in or up, 60 a minute for each user and address, 30 a minute for staff on \
+            their routes; beyond, 429 with `Retry-After`. \
+            **Lists** come in pages of `limit` (1 to 100, by default 20); `nextCursor` is the next page's `cursor`, and absent on the last. \
+            **Sockets** tell of what happens: the frames are `ClientFrame`, `ServerFrame` and `EventFrame`.\n\n\
             Errors come as `{\"error\": {\"code\", \"message\", \"details\"}}`; codes are stable. Bodies are closed: an unknown field is 422. \
-            Every answer has `X-Request-Id`. POSTs that create take `Idempotency-Key`: the first reply again, for 24 hours. \
+            Every answer has `X-Request-Id`. POSTs of who is signed in take `Idempotency-Key`: the first reply again, for 24 hours. \
             A path that isn't here is 404 `resource_not_found`, a method that its path doesn't take 405 `method_not_allowed`. \
             A target or headers over 32 KiB are 414 `uri_too_long` and 431 `headers_too_large`, a request that doesn't come \
             in time is 408 `request_timeout`, and what isn't HTTP is 400 `malformed_request`.",
         license(name = "MIT", identifier = "MIT")
     ),
-    components(schemas(ErrorBody, ErrorDetail)),
+    components(schemas(ErrorBody, ErrorDetail, ClientFrame, ServerFrame, EventFrame)),
     security(("bearer" = [])),
     modifiers(&Bearer),
     tags(
@@ -43,7 +52,7 @@ use crate::edge::error::{ErrorBody, ErrorDetail};
         (name = "Webhooks", description = "For the payment provider"),
         (name = "Notifications", description = "What concerns the caller, and what of it is mailed"),
         (name = "Staff", description = "For managers and admins: members, numbers, the audit log, jobs and queues"),
-        (name = "Sockets", description = "Realtime: `subscribe` to `conversation:{id}`, `sessions:{userId}`, `status:{userId}`, \
+        (name = "Sockets", description = "Realtime: frames are `ClientFrame`, `ServerFrame` and `EventFrame`. `subscribe` to `conversation:{id}`, `sessions:{userId}`, `status:{userId}`, \
             `notifications:{userId}`. On `status:{userId}` the first `status.changed` says how things stand. A client may say 200 \
             frames at once and 50 a second after that; beyond, it is read more slowly. While too many sockets are being \
             opened, a request waits up to ten seconds, then it is 503 with `Retry-After`. Closed with: 1002 (protocol), 1007 \
@@ -64,6 +73,11 @@ impl Modify for Bearer {
         http.bearer_format = Some("JWT".to_owned());
         components.add_security_scheme("bearer", SecurityScheme::Http(http));
     }
+}
+
+/// The document as YAML that readers of YAML 1.1 understand as well: to them a bare `off` means false.
+pub(crate) fn yaml(document: &openapi::OpenApi) -> anyhow::Result<String> {
+    Ok(document.to_yaml()?.replace("- off\n", "- 'off'\n"))
 }
 
 /// Adds to every operation the errors it can end in because of what it is: signed in, with a body,

@@ -126,6 +126,14 @@ pub fn openapi() -> openapi::OpenApi {
     docs::complete(features().merge(others()).into_openapi())
 }
 
+/// The same document as YAML, which is what `openapi.yaml` holds.
+///
+/// # Errors
+/// When it can't be written.
+pub fn openapi_yaml() -> anyhow::Result<String> {
+    docs::yaml(&openapi())
+}
+
 /// Swagger UI styles itself inline, and shows pictures from data URLs.
 const SWAGGER_POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
     frame-ancestors 'none'; base-uri 'none'";
@@ -151,7 +159,7 @@ pub fn router(app: App) -> anyhow::Result<Router> {
     let admit = middleware::from_fn_with_state(app.admissions.clone(), admission::admit);
     let (paths, document) = features().layer(admit).merge(others()).split_for_parts();
     let document = docs::complete(document);
-    let yaml: Arc<str> = document.to_yaml()?.into();
+    let yaml: Arc<str> = docs::yaml(&document)?.into();
     let routes = paths
         .merge(pages::routes(app.store.settings()))
         .merge(web::routes())

@@ -79,7 +79,7 @@ fn refuse(error: &dyn std::fmt::Display) -> ExitCode {
 }
 
 fn print_openapi() -> ExitCode {
-    match humanchat_api::openapi().to_yaml() {
+    match humanchat_api::openapi_yaml() {
         Ok(yaml) => {
             print!("{yaml}");
             ExitCode::SUCCESS

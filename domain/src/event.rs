@@ -6,6 +6,7 @@
 use std::{fmt, str::FromStr};
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     conversations::{Conversation, Message},
@@ -70,7 +71,7 @@ impl Serialize for Channel {
 }
 
 /// What became of an invite.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum InviteEvent {
     /// It was made and waits for the host.
@@ -86,7 +87,7 @@ pub enum InviteEvent {
 }
 
 /// Something that happened. Serialises to `{"type": …, "payload": …}`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(tag = "type", content = "payload")]
 #[expect(clippy::large_enum_variant, reason = "a few at a time, and none for long")]
 pub enum Event {
@@ -124,7 +125,7 @@ pub enum Event {
         conversation_id: ConversationId,
         /// The question that is being answered.
         run_id: RunId,
-        /// How many characters of the answer came before; 0 where Sam begins anew: what came until then is no part of it,
+        /// How many characters of the answer came before, as Unicode code points; 0 where Sam begins anew: what came until then is no part of it,
         /// whatever `text` is. The answer itself is the message.
         offset: usize,
         /// What follows them.

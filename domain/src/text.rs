@@ -36,6 +36,20 @@ impl utoipa::PartialSchema for Timestamp {
 
 impl utoipa::ToSchema for Timestamp {}
 
+/// How a word out of a few is described: what it is for, and what each of them means.
+pub(crate) fn words<T: Serialize, const N: usize>(
+    purpose: &str,
+    words: [(T, &str); N],
+) -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+    let words = words.map(|(word, meaning)| (serde_json::json!(word), meaning.trim()));
+    let meanings = words.iter().map(|(word, meaning)| format!("\n- `{}`: {meaning}", word.as_str().unwrap_or_default()));
+    utoipa::openapi::ObjectBuilder::new()
+        .schema_type(utoipa::openapi::schema::Type::String)
+        .description(Some(format!("{}\n{}", purpose.trim(), meanings.collect::<String>())))
+        .enum_values(Some(words.map(|(word, _)| word)))
+        .into()
+}
+
 /// A moment that somebody may mean: RFC 3339, in this century or the next, and no leap second,
 /// which no clock here can show.
 pub fn moment(text: &str) -> Option<DateTime<Utc>> {

@@ -29,4 +29,5 @@ pub fn is_client_frame(text: &str) -> bool {
 
 pub(crate) use hub::Hub;
 pub use limits::SocketLimits;
+pub(crate) use protocol::{ClientFrame, EventFrame, ServerFrame};
 pub(crate) use routes::routes;

@@ -2,27 +2,45 @@
 
 use axum::extract::ws::Utf8Bytes;
 use chrono::{DateTime, Utc};
-use humanchat_domain::{event::Channel, id::UserId};
+use humanchat_domain::{
+    event::{Channel, Event},
+    id::UserId,
+};
 use serde::{
     Deserialize, Serialize,
     de::{Error, Unexpected},
 };
+use utoipa::ToSchema;
 
 use crate::edge::error::ApiError;
 
 /// What a client may say.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
-pub(super) enum ClientFrame {
+pub(crate) enum ClientFrame {
     /// Listen to a channel; `after` replays what came after that number.
-    Subscribe { channel: String, after: Option<i64> },
+    Subscribe {
+        /// Such as `conversation:conv_…`.
+        channel: String,
+        /// The number of the newest event the client has; without it nothing is replayed.
+        #[schema(minimum = 0)]
+        after: Option<i64>,
+    },
     /// Stop listening.
-    Unsubscribe { channel: String },
+    Unsubscribe {
+        /// Which.
+        channel: String,
+    },
     /// "I am writing".
-    Typing { payload: TypingPayload },
+    Typing {
+        /// Where.
+        payload: TypingPayload,
+    },
     /// "I have everything up to this number." Nothing follows from it.
     Ack {
+        /// Which channel's.
         channel: String,
+        /// The number.
         #[serde(rename = "seq")]
         _seq: i64,
     },
@@ -40,35 +58,66 @@ impl ClientFrame {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct TypingPayload {
+pub(crate) struct TypingPayload {
+    /// In which conversation.
     pub conversation_id: String,
 }
 
 /// What the server says besides events.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(tag = "type", content = "payload", rename_all = "snake_case")]
-pub(super) enum ServerFrame<'a> {
+pub(crate) enum ServerFrame<'a> {
     /// The socket is open and its user counts as present.
     Ready {
+        /// Whose socket it is.
         #[serde(rename = "userId")]
         user_id: UserId,
     },
     /// The channel is being listened to. `seq` is its newest number; with `recovered: false`,
     /// events after `after` are gone: fetch the state anew.
-    Subscribed { channel: Channel, seq: i64, recovered: bool },
+    Subscribed {
+        /// Which.
+        #[schema(value_type = String)]
+        channel: Channel,
+        /// Its newest number; 0 before the first event.
+        seq: i64,
+        /// Whether all that came after `after` follows.
+        recovered: bool,
+    },
     /// It isn't any more.
-    Unsubscribed { channel: Channel },
+    Unsubscribed {
+        /// Which.
+        #[schema(value_type = String)]
+        channel: Channel,
+    },
     /// "I am."
     Pong {},
     /// Something was not done.
     Error {
+        /// One of the API's.
         code: &'a str,
+        /// For people.
         message: &'a str,
+        /// The channel it was about, as the client wrote it.
         #[serde(skip_serializing_if = "Option::is_none")]
         channel: Option<String>,
     },
+}
+
+/// An event as listeners get it. Frames are written in this shape where they are stored (`domain::bus`).
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "a shape for the document")]
+pub(crate) struct EventFrame {
+    #[serde(flatten)]
+    event: Event,
+    /// Where it was said.
+    channel: String,
+    /// Its number in the channel: 1, 2, 3, …; absent for what isn't stored (`typing`, `sam.delta`, `status.changed`).
+    seq: Option<i64>,
+    /// When, in milliseconds since the epoch.
+    timestamp: i64,
 }
 
 #[derive(Serialize)]

@@ -90,12 +90,61 @@ pub fn operations(document: &Value) -> Vec<Operation> {
 #[tokio::test]
 async fn the_committed_document_is_the_one_the_routes_make() {
     let committed = include_str!("../../../openapi.yaml");
-    let made = humanchat_api::openapi().to_yaml().unwrap();
+    let made = humanchat_api::openapi_yaml().unwrap();
     assert!(committed == made, "run: cargo run -p humanchat-api -- openapi > openapi.yaml");
     let api = api().await;
     let served = api.anonymous(reqwest::Method::GET, "/openapi.yaml", None).await;
     assert!(served.text == made, "the one that is served differs");
     assert_eq!(api.anonymous(reqwest::Method::GET, "/openapi.json", None).await.ok(200), document());
+}
+
+#[test]
+fn no_word_is_a_truth_value_to_older_readers_of_yaml() {
+    let yaml = humanchat_api::openapi_yaml().unwrap();
+    let value = |line: &str| line.trim_start_matches([' ', '-']).rsplit(": ").next().map(str::to_lowercase);
+    let wrong = yaml.lines().find(|line| value(line).is_some_and(|word| ["on", "off", "yes", "no", "y", "n"].contains(&&*word)));
+    assert_eq!(wrong, None);
+}
+
+#[test]
+fn sockets_are_documented_whole() {
+    fn names(value: &Value, found: &mut BTreeSet<String>) {
+        match value {
+            Value::Object(fields) => {
+                let of_type = fields.get("properties").and_then(|fields| fields["type"]["enum"][0].as_str());
+                found.extend(of_type.map(ToOwned::to_owned));
+                fields.values().for_each(|value| names(value, found));
+            }
+            Value::Array(items) => items.iter().for_each(|item| names(item, found)),
+            _ => {}
+        }
+    }
+    let document = document();
+    let mut all = BTreeSet::new();
+    for schema in ["ClientFrame", "ServerFrame", "Event"] {
+        names(&document["components"]["schemas"][schema], &mut all);
+    }
+    assert!(all.contains("subscribe") && all.contains("pong") && all.contains("notification.read"), "{all:?}");
+    assert!(all.len() >= 25, "{all:?}");
+    let page = include_str!("../../../docs/sockets.md");
+    for name in all {
+        assert!(page.contains(&format!("`{name}`")) || page.contains(&format!("\"{name}\"")), "docs/sockets.md lacks {name}");
+    }
+}
+
+#[test]
+fn words_out_of_a_few_are_explained() {
+    let document = document();
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    let mut explained = 0;
+    for (name, schema) in schemas.iter().filter(|(_, schema)| schema.get("enum").is_some()) {
+        let description = schema["description"].as_str().unwrap_or_default();
+        for word in schema["enum"].as_array().unwrap() {
+            assert!(description.contains(&format!("- `{}`: ", word.as_str().unwrap())), "{name} doesn't explain {word}");
+        }
+        explained += 1;
+    }
+    assert!(explained > 20, "{explained}");
 }
 
 #[test]

@@ -34,12 +34,20 @@ const PRESENT_FOR: TimeDelta = TimeDelta::seconds(45);
 const MOST_RANKED: i64 = 5_000;
 
 macro_rules! text_enum {
-    ($($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident),+ $(,)? })*) => {$(
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, ToSchema)]
+    ($($(#[doc = $doc:literal])* $name:ident { $($(#[doc = $variant_doc:literal])* $variant:ident),+ $(,)? })*) => {$(
+        $(#[doc = $doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
         #[serde(rename_all = "snake_case")]
         #[sqlx(type_name = "text", rename_all = "snake_case")]
-        pub enum $name { $($(#[$variant_doc])* $variant),+ }
+        pub enum $name { $($(#[doc = $variant_doc])* $variant),+ }
+
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+                $crate::text::words(concat!($($doc),*), [$((Self::$variant, concat!($($variant_doc),*))),+])
+            }
+        }
+
+        impl utoipa::ToSchema for $name {}
     )*};
 }
 pub(crate) use text_enum;

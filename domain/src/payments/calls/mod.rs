@@ -10,7 +10,6 @@ mod send;
 use chrono::{DateTime, TimeDelta, Utc};
 use humanchat_jobs::payments::MakePaymentCall;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use super::{
     Payment, PaymentKind, accounts, observe,

@@ -9,7 +9,6 @@ mod queries;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use utoipa::ToSchema;
 
 use super::{
     Payment, PaymentKind, PaymentState, amounts,
