@@ -137,7 +137,7 @@ pub enum Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// Whether the database can't be reached or has no connection to spare: worth another try.
+    /// Whether the database can't be reached, has no connection to spare or let somebody else go first: worth another try.
     pub fn is_unavailable(&self) -> bool {
         let Self::Database(error) = self else { return false };
         match error {
@@ -150,10 +150,11 @@ impl Error {
             | sqlx::Error::WorkerCrashed
             | sqlx::Error::BeginFailed => true,
             // 57P0x: shutting down, crashed, starting up. 08: connection. 53: too many of them. 55P03 and 57014: waited too
-            // long, for a lock or in all.
-            sqlx::Error::Database(error) => error
-                .code()
-                .is_some_and(|code| ["57P0", "08", "53", "55P03", "57014"].iter().any(|class| code.starts_with(class))),
+            // long, for a lock or in all. 40P01 and 40001: in each other's way, and this one gave way.
+            sqlx::Error::Database(error) => {
+                const CLASSES: [&str; 7] = ["57P0", "08", "53", "55P03", "57014", "40P01", "40001"];
+                error.code().is_some_and(|code| CLASSES.iter().any(|class| code.starts_with(class)))
+            }
             _ => false,
         }
     }

@@ -1,7 +1,7 @@
 //! What listeners are told, and on which channel.
 //!
 //! Durable events are numbered per channel and kept in Postgres ([`crate::tx::Tx::emit`]); passing
-//! ones ([`Event::is_durable`] is false) only ring the bell.
+//! ones (`Event::is_durable` is false) only ring the bell.
 
 use std::{fmt, str::FromStr};
 
@@ -211,7 +211,7 @@ pub enum Event {
 
 impl Event {
     /// Whether it is stored, numbered and replayed, or only passed on to whoever listens now.
-    pub fn is_durable(&self) -> bool {
+    pub(crate) fn is_durable(&self) -> bool {
         !matches!(self, Self::Typing { .. } | Self::StatusChanged(_) | Self::SamDelta { .. })
     }
 }

@@ -17,7 +17,7 @@ pub mod audit;
 pub mod auth;
 pub mod availability;
 pub mod bus;
-pub mod calendar;
+mod calendar;
 pub mod clock;
 pub mod config;
 pub mod conversations;

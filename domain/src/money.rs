@@ -64,7 +64,7 @@ fn digits(currency: &str) -> Option<u32> {
 }
 
 /// Whether prices can be in this currency.
-pub fn is_supported(currency: &str) -> bool {
+pub(crate) fn is_supported(currency: &str) -> bool {
     digits(currency).is_some()
 }
 
@@ -99,7 +99,7 @@ impl Price {
     /// # Errors
     /// When it is negative, too large, or finer than the currency's minor unit.
     #[expect(clippy::cast_possible_truncation, reason = "bounded by MAX_MAJOR, and checked to be whole")]
-    pub fn to_minor(self, currency: &str) -> Result<i64, &'static str> {
+    pub(crate) fn to_minor(self, currency: &str) -> Result<i64, &'static str> {
         let digits = digits(currency).ok_or("is in a currency that is not supported")?;
         if !(0.0..=MAX_MAJOR).contains(&self.0) {
             return Err("must be from 0 to 1000000");

@@ -1,8 +1,8 @@
 //! Wakes idle workers after a commit.
 //!
-//! `NOTIFY` inside the inserting transaction would serialise all commits, so nudges are gathered
-//! for a moment and sent on a connection of their own. A lost nudge costs a second: workers look
-//! by themselves.
+//! `NOTIFY` inside the inserting transaction would serialise all commits, so nudges go out on a
+//! connection of their own: the first at once, and what comes during it and a millisecond after it
+//! together. A lost nudge costs a second: workers look by themselves.
 
 use std::{collections::BTreeSet, io, time::Duration};
 

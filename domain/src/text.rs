@@ -113,7 +113,7 @@ fn is_invisible(c: char) -> bool {
 ///
 /// # Errors
 /// What is wrong.
-pub fn check_line(text: &str) -> Result<(), &'static str> {
+pub(crate) fn check_line(text: &str) -> Result<(), &'static str> {
     if text.chars().any(char::is_control) {
         return Err("must not contain control characters");
     }
@@ -130,7 +130,7 @@ pub fn check_line(text: &str) -> Result<(), &'static str> {
 ///
 /// # Errors
 /// What is wrong.
-pub fn check_text(text: &str) -> Result<(), &'static str> {
+pub(crate) fn check_text(text: &str) -> Result<(), &'static str> {
     if text.contains('\0') {
         return Err("must not contain NUL");
     }
@@ -144,7 +144,7 @@ pub fn check_text(text: &str) -> Result<(), &'static str> {
 ///
 /// # Errors
 /// What is wrong.
-pub fn check_timezone(name: &str) -> Result<(), &'static str> {
+pub(crate) fn check_timezone(name: &str) -> Result<(), &'static str> {
     name.parse::<chrono_tz::Tz>().map(drop).map_err(|_| "must be an IANA time zone such as Europe/Berlin")
 }
 

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use chrono::{DateTime, TimeDelta, Utc};
 use humanchat_jobs::{Job, JobKey, NewJob, Queue};
 use serde_json::Value;
-use sqlx::PgConnection;
+use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 
 use crate::{
@@ -32,6 +32,16 @@ pub struct Tx {
     jobs: Vec<NewJob>,
     events: Vec<(Channel, Event)>,
     nudges: BTreeSet<Queue>,
+    parts: u32,
+}
+
+/// Where a part of a unit of work began, and what there was to follow by then.
+#[derive(Debug)]
+pub(crate) struct Part {
+    number: u32,
+    jobs: Vec<NewJob>,
+    events: Vec<(Channel, Event)>,
+    nudges: BTreeSet<Queue>,
 }
 
 impl Store {
@@ -43,7 +53,7 @@ impl Store {
         let inner = self.begin_with("begin").await?;
         let now = self.clock.now();
         let (jobs, events, nudges) = (Vec::new(), Vec::new(), BTreeSet::new());
-        Ok(Tx { inner, store: self.clone(), now, request_id, jobs, events, nudges })
+        Ok(Tx { inner, store: self.clone(), now, request_id, jobs, events, nudges, parts: 0 })
     }
 
     /// Begins to read everything as it stands at one and the same moment. Statements are planned for
@@ -127,18 +137,19 @@ impl Tx {
         self.events.push((channel, event));
     }
 
-    /// Begins a part that [`Tx::undo_part`] can take back without ending the whole.
-    pub(crate) async fn begin_part(&mut self) -> Result<()> {
-        sqlx::raw_sql("savepoint part").execute(self.conn()).await?;
-        Ok(())
+    /// Begins a part that [`Tx::undo_part`] can take back without ending the whole. There may be parts in it.
+    pub(crate) async fn begin_part(&mut self) -> Result<Part> {
+        self.parts += 1;
+        let number = self.parts;
+        sqlx::raw_sql(AssertSqlSafe(format!("savepoint part_{number}"))).execute(self.conn()).await?;
+        Ok(Part { number, jobs: self.jobs.clone(), events: self.events.clone(), nudges: self.nudges.clone() })
     }
 
-    /// Takes back everything since [`Tx::begin_part`], jobs and events included.
-    pub(crate) async fn undo_part(&mut self) -> Result<()> {
-        sqlx::raw_sql("rollback to savepoint part").execute(self.conn()).await?;
-        self.jobs.clear();
-        self.events.clear();
-        self.nudges.clear();
+    /// Takes back everything since this part began, jobs, events and parts in it included.
+    pub(crate) async fn undo_part(&mut self, part: Part) -> Result<()> {
+        let Part { number, jobs, events, nudges } = part;
+        sqlx::raw_sql(AssertSqlSafe(format!("rollback to savepoint part_{number}"))).execute(self.conn()).await?;
+        (self.jobs, self.events, self.nudges) = (jobs, events, nudges);
         Ok(())
     }
 
@@ -237,5 +248,47 @@ pub(crate) fn split(event: &Event) -> Result<(String, Value)> {
             _ => Err(Error::Internal("an event has no type or payload")),
         },
         _ => Err(Error::Internal("an event is not an object")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use humanchat_jobs::{maintenance::SweepPresence, users::EndPresence};
+
+    use super::*;
+    use crate::{
+        clock::Clock,
+        id::{ConversationId, UserId},
+        testing::{TestDatabase, events_of, jobs, noon},
+    };
+
+    #[tokio::test]
+    async fn a_part_is_taken_back_with_the_parts_in_it_and_nothing_from_before() {
+        let store = TestDatabase::create().await.store(Clock::manual(noon()));
+        let user_id = UserId::new();
+        let channel = Channel::Notifications(user_id);
+        let read = |message_id| Event::ConversationRead { conversation_id: ConversationId::new(), user_id, message_id };
+        let setting = "select current_setting('test.step')";
+        let mut tx = store.begin(None).await.unwrap();
+        let set = async |tx: &mut Tx, step: u32| {
+            sqlx::raw_sql(AssertSqlSafe(format!("set local test.step = '{step}'"))).execute(tx.conn()).await.unwrap();
+        };
+        set(&mut tx, 1).await;
+        let kept = EndPresence { user_id };
+        tx.enqueue(&kept).unwrap();
+        tx.emit(channel, read(1));
+        let outer = tx.begin_part().await.unwrap();
+        set(&mut tx, 2).await;
+        tx.cancel_jobs(&[JobKey::of(&kept)]).await.unwrap();
+        let _inner = tx.begin_part().await.unwrap();
+        set(&mut tx, 3).await;
+        tx.enqueue(&SweepPresence {}).unwrap();
+        tx.emit(channel, read(2));
+        tx.undo_part(outer).await.unwrap();
+        let step: String = sqlx::query_scalar(setting).fetch_one(tx.conn()).await.unwrap();
+        assert_eq!(step, "1");
+        tx.commit().await.unwrap();
+        assert_eq!((jobs(&store, "end_presence").await.len(), jobs(&store, "sweep_presence").await.len()), (1, 0));
+        assert_eq!(events_of(&store, channel).await.len(), 1);
     }
 }

@@ -60,9 +60,6 @@ async fn list_members(
     Params(query): Params<PeopleQuery>,
     Params(paging): Params<Paging>,
 ) -> Result<Json<MembersBody>, ApiError> {
-    if query.search.as_ref().is_some_and(|text| text.chars().count() > 200) {
-        return Err(ApiError::malformed("search must have at most 200 characters"));
-    }
     let page = people::list(&app.store, caller.user_id, &query, paging.window()).await?;
     Ok(Json(MembersBody { users: page.items, next_cursor: page.next }))
 }

@@ -11,7 +11,7 @@ use garde::{Valid, Validate};
 use humanchat_domain::{
     Store,
     error::{Error, Refusal},
-    idempotency::{self, Begun, Key, Reply},
+    idempotency::{self, Begun, Claim, Key, Reply},
     tx::Tx,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -75,29 +75,28 @@ fn key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
 impl<T> Command<T> {
     /// Begins the unit of work, unless the same request was answered before.
     pub(crate) async fn begin(self, app: &App) -> Result<(Work, Caller, Valid<T>), Stop> {
-        let (tx, key) = match self.key {
+        let (tx, claim) = match self.key {
             None => (app.store.begin(self.request_id).await?, None),
-            Some(key) => match idempotency::begin(&app.store, self.request_id, &key).await? {
-                Begun::First(tx) => (tx, Some(key)),
+            Some(key) => match idempotency::begin(&app.store, self.request_id, key).await? {
+                Begun::First(tx, claim) => (tx, Some(claim)),
                 Begun::Again(reply) => return Err(Stop::Replay(reply)),
-                Begun::Halfway(_) => return Err(Refusal::IdempotencyInFlight.into()),
+                Begun::Halfway(..) => return Err(Refusal::IdempotencyInFlight.into()),
             },
         };
-        Ok((Work { tx, key }, self.caller, self.body))
+        Ok((Work { tx, claim }, self.caller, self.body))
     }
 
     /// Begins a deed in two steps around a call to a provider, or goes on with one whose first step
     /// was done.
     pub(crate) async fn begin_steps(self, app: &App) -> Result<(Steps, Caller, Valid<T>), Stop> {
-        let begun = match &self.key {
-            None => Begun::First(app.store.begin(self.request_id.clone()).await?),
-            Some(key) => idempotency::begin(&app.store, self.request_id.clone(), key).await?,
-        };
-        let step = |key, id| SecondStep { store: app.store.clone(), request_id: self.request_id.clone(), key, id };
-        let steps = match begun {
-            Begun::First(tx) => Steps::First(Work { tx, key: self.key }),
-            Begun::Halfway(id) => Steps::Second(step(self.key, id)),
-            Begun::Again(reply) => return Err(Stop::Replay(reply)),
+        let (store, request_id) = (app.store.clone(), self.request_id);
+        let steps = match self.key {
+            None => Steps::First(Work { tx: store.begin(request_id).await?, claim: None }),
+            Some(key) => match idempotency::begin(&store, request_id.clone(), key).await? {
+                Begun::First(tx, claim) => Steps::First(Work { tx, claim: Some(claim) }),
+                Begun::Halfway(key, id) => Steps::Second(SecondStep { store, request_id, key: Some(key), id }),
+                Begun::Again(reply) => return Err(Stop::Replay(reply)),
+            },
         };
         Ok((steps, self.caller, self.body))
     }
@@ -154,7 +153,7 @@ impl SecondStep {
 /// A unit of work that ends in an answer.
 pub(crate) struct Work {
     pub tx: Tx,
-    key: Option<Key>,
+    claim: Option<Claim>,
 }
 
 impl Work {
@@ -165,37 +164,40 @@ impl Work {
             Ok(id) => id,
             Err(error) => return Err(self.refuse(error).await),
         };
-        match &self.key {
-            None => self.tx.commit().await?,
-            Some(key) => idempotency::halve(self.tx, key, id).await?,
-        }
-        Ok(SecondStep { store, request_id, key: self.key, id })
+        let key = match self.claim {
+            None => {
+                self.tx.commit().await?;
+                None
+            }
+            Some(claim) => Some(idempotency::halve(self.tx, claim, id).await?),
+        };
+        Ok(SecondStep { store, request_id, key, id })
     }
 
     /// Commits what was done, with the answer if the request named itself. A refusal is taken back
     /// and remembered just so.
     pub(crate) async fn finish<T: Serialize>(self, done: Result<(StatusCode, T), Error>) -> Answer {
-        match (done, self.key) {
+        match (done, self.claim) {
             (Ok((status, body)), None) => {
                 self.tx.commit().await?;
                 Ok((status, Json(body)).into_response())
             }
-            (Ok((status, body)), Some(key)) => {
+            (Ok((status, body)), Some(claim)) => {
                 let body = serde_json::to_string(&body).map_err(Error::from)?;
                 let reply = Reply { status: status.as_u16(), body };
-                idempotency::remember(self.tx, &key, &reply).await?;
+                idempotency::remember(self.tx, claim, &reply).await?;
                 Ok(respond(reply))
             }
-            (Err(error), key) => Err(Self { tx: self.tx, key }.refuse(error).await),
+            (Err(error), claim) => Err(Self { tx: self.tx, claim }.refuse(error).await),
         }
     }
 
     /// Takes back what was done, and remembers the refusal if it is the client's matter.
     async fn refuse(self, error: Error) -> Stop {
         let error = ApiError::from(error);
-        if let Some(key) = self.key.filter(|_| error.status().is_client_error()) {
+        if let Some(claim) = self.claim.filter(|_| error.status().is_client_error()) {
             let remembered = match error.reply() {
-                Ok(reply) => idempotency::remember_refusal(self.tx, &key, &reply).await,
+                Ok(reply) => idempotency::remember_refusal(self.tx, claim, &reply).await,
                 Err(error) => Err(error),
             };
             if let Err(error) = remembered {

@@ -147,6 +147,54 @@ async fn a_link_sets_a_new_password_and_a_later_one_leaves_it_alone() {
 }
 
 #[tokio::test]
+async fn a_new_password_ends_the_logins_of_whoever_knew_the_former() {
+    let api = api().await;
+    let casey = api.register("Casey").await;
+    let token = api.mailed_link(&casey.email).await;
+    let linked = Person::of(&api, &api.use_link(json!({"token": token, "password": PASSWORD})).await.ok(200));
+    let thief = Person::of(&api, &api.login(&casey.email, PASSWORD).await.ok(200));
+    let token = api.mailed_link(&casey.email).await;
+    let new = json!({"token": token, "password": "another horse, another battery"});
+    let owner = Person::of(&api, &api.use_link(new).await.ok(200));
+    for former in [&linked, &thief] {
+        api.refresh(&former.refresh_token).await.refused(401, "unauthenticated");
+        former.is_shut_out().await;
+    }
+    api.refresh(&owner.refresh_token).await.ok(200);
+    owner.me().await.ok(200);
+}
+
+#[tokio::test]
+async fn an_address_that_got_five_links_gets_no_sixth_and_the_fifth_stays_good() {
+    let api = api().await;
+    let email = "wanted@example.com";
+    for _ in 0..4 {
+        api.mailed_link(email).await;
+    }
+    api.advance(Duration::from_mins(1));
+    let fifth = api.mailed_link(email).await;
+    let sixth = api.ask_link(email).await;
+    assert_eq!((sixth.ok(202), api.work().await), (json!({"status": "sent"}), vec![]));
+    api.mailed_link("other@example.com").await;
+    api.use_link(json!({"token": fifth})).await.ok(200);
+    // Used or not, four have expired by now.
+    api.advance(Duration::from_mins(14));
+    for _ in 0..4 {
+        api.mailed_link(email).await;
+    }
+    api.ask_link(email).await.ok(202);
+    assert_eq!(api.work().await, Vec::<&str>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_who_ask_for_links_to_an_address_at_the_same_moment_five_do() {
+    let api = api().await;
+    let answers = at_once((0..12).map(|_| api.ask_link("wanted@example.com").boxed())).await;
+    assert_eq!(count(&answers, 202), 12, "{answers:?}");
+    assert_eq!(api.work().await, ["send_magic_link"; 5]);
+}
+
+#[tokio::test]
 async fn what_is_no_link_is_refused() {
     let api = api().await;
     for token in ["", "x", "\0", "👩"] {

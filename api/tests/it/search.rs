@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::{
-    scene::{strings, text},
+    scene::{eventually, strings, text},
     support::{Answer, Api, Person, api},
 };
 
@@ -114,7 +114,7 @@ async fn signs_that_mean_something_elsewhere_mean_nothing_here() {
 async fn filters_narrow_the_search() {
     let api = api().await;
     let people = garden(&api).await;
-    let [ana, _, cleo, seeker] = &people[..] else { unreachable!() };
+    let [ana, ben, cleo, seeker] = &people[..] else { unreachable!() };
     ana.appear().await;
     cleo.put("/api/users/me/presence", json!({"state": "offline"})).await.ok(200);
     let names = async |query: &[(&str, &str)]| strings(&seeker.search(query).await.ok(200)["users"], "name");
@@ -128,6 +128,31 @@ async fn filters_narrow_the_search() {
     assert_eq!(names(&[("q", " ")]).await.len(), 4, "no words, no filter");
     api.advance(Duration::from_secs(45));
     assert_eq!(names(&[("online", "true")]).await, Vec::<String>::new());
+    let _sockets = [ben.socket("/ws").await, cleo.socket("/ws").await];
+    let here = async || Some(names(&[("online", "true")]).await).filter(|here| !here.is_empty());
+    assert_eq!(eventually("somebody who is here", here).await, ["Ben Stone"], "the other hides");
+    assert_eq!(names(&[("q", "garden"), ("online", "true")]).await, ["Ben Stone"]);
+    assert_eq!(names(&[("q", "garden"), ("online", "false")]).await, ["Ana Green"]);
+    assert_eq!(names(&[("online", "true"), ("conversationType", "free")]).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_walk_through_those_who_are_online_finds_each_once() {
+    let api = api().await;
+    let people = garden(&api).await;
+    for person in &people {
+        person.appear().await;
+    }
+    for query in ["online=true", "online=true&q=garden"] {
+        let found = people[3].walk(&format!("/api/users?{query}&limit=1"), "users", async |_| ()).await;
+        let found: Vec<_> = found.iter().map(|user| text(&user["name"])).collect();
+        let expected: &[_] = if query.contains('q') {
+            &["Ana Green", "Ben Stone"]
+        } else {
+            &["seeker", "Cleo Łuczak", "Ben Stone", "Ana Green"]
+        };
+        assert_eq!(found, expected, "{query}");
+    }
 }
 
 #[tokio::test]

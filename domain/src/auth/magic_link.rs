@@ -20,6 +20,9 @@ use crate::{
 };
 
 const LIFETIME: TimeDelta = TimeDelta::minutes(15);
+/// How many links an address may get within the lifetime of one. A link voids the former, so anybody who asks could keep
+/// its owner out for ever; the last of so many stays good.
+const MOST_LINKS: i64 = 5;
 
 /// Where to send a sign-in link.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
@@ -39,21 +42,25 @@ pub struct UseMagicLink {
     #[garde(length(max = 128))]
     #[schema(max_length = 128)]
     pub token: String,
-    /// A new password for this account, 8–128 characters: how a forgotten one is replaced.
+    /// A new password for this account, 8–128 characters: how a forgotten one is replaced. Ends all other logins.
     #[garde(inner(length(chars, min = 8, max = 128), custom(rules::text)))]
     #[schema(format = "password", min_length = 8, max_length = 128)]
     pub password: Option<String>,
 }
 
-/// Asks for a link to be mailed.
+/// Asks for a link to be mailed, unless the address had its links already.
 ///
 /// # Errors
 /// The database's.
 pub async fn ask_magic_link(tx: &mut Tx, ask: &Valid<AskMagicLink>) -> Result<()> {
+    let (email, now) = (normal_email(&ask.email), tx.now());
+    queries::lock_address(tx.conn(), &email).await?;
+    // Only now, so that ids are in the order of the turns.
     let magic_link_id = MagicLinkId::new();
-    let now = tx.now();
-    queries::insert_magic_link(tx.conn(), magic_link_id, &normal_email(&ask.email), now, now + LIFETIME).await?;
-    tx.enqueue(&SendMagicLink { magic_link_id })
+    if queries::insert_magic_link(tx.conn(), magic_link_id, &email, MOST_LINKS, now, now + LIFETIME).await? {
+        tx.enqueue(&SendMagicLink { magic_link_id })?;
+    }
+    Ok(())
 }
 
 /// Signs in by a link's token, and commits itself. An address not yet known becomes a user.
@@ -67,9 +74,8 @@ pub async fn use_magic_link(store: &Store, request_id: Option<String>, link: Val
         None => None,
     };
     let mut tx = store.begin(request_id).await?;
-    let now = tx.now();
-    let email = queries::take_magic_link(tx.conn(), &token::hash(&link.token), now).await?;
-    let email = email.ok_or(Refusal::LinkExpired)?;
+    let (now, hash) = (tx.now(), token::hash(&link.token));
+    let email = queries::address_of_link(tx.conn(), &hash).await?.ok_or(Refusal::LinkExpired)?;
     let new = queries::NewUser {
         id: UserId::new(),
         name: &name_from(&email),
@@ -78,19 +84,22 @@ pub async fn use_magic_link(store: &Store, request_id: Option<String>, link: Val
         password_hash: password_hash.as_deref(),
         timezone: "UTC",
     };
-    let user_id = if queries::insert_user(tx.conn(), &new, now).await? {
-        new.id
-    } else {
+    // The user before the link, as whoever leaves does.
+    let is_new = queries::insert_user(tx.conn(), &new, now).await?;
+    let user_id = if is_new { Some(new.id) } else { queries::lock_user(tx.conn(), &email).await? };
+    let user_id = user_id.ok_or(Refusal::LinkExpired)?;
+    if !queries::take_magic_link(tx.conn(), &hash, now).await? {
+        return Err(Refusal::LinkExpired.into());
+    }
+    if !is_new {
         // Whoever registered this address without proving it may not be its owner: from the first
         // proof on, what they set and opened is void.
-        let user_id = queries::verify_email(tx.conn(), &email, now).await?;
-        let user_id = user_id.ok_or(Error::Internal("the user of a link vanished"))?;
+        queries::verify_email(tx.conn(), user_id, now).await?;
         if let Some(hash) = &password_hash {
             queries::set_password(tx.conn(), user_id, hash, now).await?;
         }
-        user_id
-    };
-    let auth = sign_in(&mut tx, user_id).await?;
+    }
+    let auth = sign_in(&mut tx, user_id, None).await?;
     tx.commit().await?;
     Ok(auth)
 }

@@ -121,7 +121,7 @@ pub async fn register(store: &Store, request_id: Option<String>, registration: V
     if !queries::insert_user(tx.conn(), &user, now).await? {
         return Err(Refusal::EmailTaken.into());
     }
-    let auth = sign_in(&mut tx, user_id).await?;
+    let auth = sign_in(&mut tx, user_id, None).await?;
     tx.commit().await?;
     Ok(auth)
 }
@@ -138,11 +138,12 @@ pub async fn login(store: &Store, request_id: Option<String>, credentials: Valid
         queries::password_of(&store.pool, &normal_email(&credentials.email)).await?
     };
     let (user_id, hash) = known.map_or((None, None), |known| (Some(known.id), known.password_hash));
-    let matches = password::verify(credentials.password, hash).await?;
+    let matches = password::verify(credentials.password, hash.clone()).await?;
     match user_id {
         Some(user_id) if matches => {
             let mut tx = store.begin(request_id).await?;
-            let auth = sign_in(&mut tx, user_id).await?;
+            // Checking took its time, in which the password may have been voided.
+            let auth = sign_in(&mut tx, user_id, hash.as_deref()).await?;
             tx.commit().await?;
             Ok(auth)
         }
@@ -238,10 +239,11 @@ pub(crate) async fn prune(store: &Store) -> Result<()> {
     Ok(queries::prune(&store.pool, store.clock.now()).await?)
 }
 
-async fn sign_in(tx: &mut Tx, user_id: UserId) -> Result<Auth> {
+/// Opens a login. Where it was a password that let somebody in, its hash says which.
+async fn sign_in(tx: &mut Tx, user_id: UserId, password_hash: Option<&str>) -> Result<Auth> {
     let login_id = LoginId::new();
     let now = tx.now();
-    if !queries::insert_login(tx.conn(), login_id, user_id, now).await? {
+    if !queries::insert_login(tx.conn(), login_id, user_id, password_hash, now).await? {
         // Suspended: told no more than somebody with a wrong password.
         return Err(Refusal::InvalidCredentials.into());
     }

@@ -48,18 +48,22 @@ pub(super) async fn password_of(pool: &Pool, email: &str) -> sqlx::Result<Option
         .await
 }
 
-/// False when the user is suspended.
+/// False when the user is suspended, or no longer has the password they signed in with. Whoever voids a password ends
+/// logins: the lock has them wait for this one, or this one for them.
 pub(super) async fn insert_login(
     conn: &mut PgConnection,
     id: LoginId,
     user_id: UserId,
+    password_hash: Option<&str>,
     now: DateTime<Utc>,
 ) -> sqlx::Result<bool> {
     let result = sqlx::query!(
         "insert into logins (id, user_id, created_at)
-         select $1, id, $3 from users where id = $2 and suspended_at is null",
+         select $1, id, $4 from users
+         where id = $2 and suspended_at is null and ($3::text is null or password_hash = $3) for share",
         id.0,
         user_id.0,
+        password_hash,
         now,
     )
     .execute(conn)
@@ -182,23 +186,35 @@ pub(super) async fn take_ticket(pool: &Pool, hash: &[u8], now: DateTime<Utc>) ->
     .await
 }
 
+/// Has who asks for a link to this address wait, until this unit of work ends, for whoever asks now.
+pub(super) async fn lock_address(conn: &mut PgConnection, email: &str) -> sqlx::Result<()> {
+    sqlx::query!("select pg_advisory_xact_lock(hashtextextended('humanchat:link:' || $1, 0)) is null as locked", email)
+        .fetch_one(conn)
+        .await?;
+    Ok(())
+}
+
+/// False where so many links of the address have not expired yet, used or not.
 pub(super) async fn insert_magic_link(
     conn: &mut PgConnection,
     id: MagicLinkId,
     email: &str,
+    most: i64,
     now: DateTime<Utc>,
     expires_at: DateTime<Utc>,
-) -> sqlx::Result<()> {
-    sqlx::query!(
-        "insert into magic_links (id, email, created_at, expires_at) values ($1, $2, $3, $4)",
+) -> sqlx::Result<bool> {
+    let result = sqlx::query!(
+        "insert into magic_links (id, email, created_at, expires_at)
+         select $1, $2, $4, $5 where (select count(*) from magic_links where email = $2 and expires_at > $4) < $3",
         id.0,
         email,
+        most,
         now,
         expires_at,
     )
     .execute(conn)
     .await?;
-    Ok(())
+    Ok(result.rows_affected() > 0)
 }
 
 /// Gives a link its token, if it is still worth mailing. Returns the address.
@@ -221,54 +237,64 @@ pub(super) async fn arm_magic_link(
     .await
 }
 
-/// Uses a link up. Returns the address it proves.
-pub(super) async fn take_magic_link(
-    conn: &mut PgConnection,
-    hash: &[u8],
-    now: DateTime<Utc>,
-) -> sqlx::Result<Option<String>> {
-    sqlx::query_scalar!(
+/// The address that a link was sent to, whether or not it is still good.
+pub(super) async fn address_of_link(conn: &mut PgConnection, hash: &[u8]) -> sqlx::Result<Option<String>> {
+    sqlx::query_scalar!("select email from magic_links where token_hash = $1", hash).fetch_optional(conn).await
+}
+
+/// Uses a link up; false where it is used, replaced or too old.
+pub(super) async fn take_magic_link(conn: &mut PgConnection, hash: &[u8], now: DateTime<Utc>) -> sqlx::Result<bool> {
+    let result = sqlx::query!(
         "update magic_links l set used_at = $2
          where token_hash = $1 and used_at is null and expires_at > $2
-           and not exists (select from magic_links newer where newer.email = l.email and newer.id > l.id)
-         returning email",
+           and not exists (select from magic_links newer where newer.email = l.email and newer.id > l.id)",
         hash,
         now,
     )
-    .fetch_optional(conn)
-    .await
+    .execute(conn)
+    .await?;
+    Ok(result.rows_affected() > 0)
 }
 
-/// Marks an address as proven. The first time, a password and logins from before are void.
-pub(super) async fn verify_email(
-    conn: &mut PgConnection,
-    email: &str,
-    now: DateTime<Utc>,
-) -> sqlx::Result<Option<UserId>> {
-    sqlx::query_scalar!(
-        r#"with first as (
-             update users set email_verified = true, password_hash = null, updated_at = $2
-             where email = $1 and not email_verified returning id
-           ), ended as (
-             update logins set ended_at = $2 where user_id in (select id from first) and ended_at is null
-           )
-           select id as "id: UserId" from users where email = $1"#,
-        email,
+/// Locks the user with this address, so that the next statement sees all logins that there are and that nobody adds one.
+pub(super) async fn lock_user(conn: &mut PgConnection, email: &str) -> sqlx::Result<Option<UserId>> {
+    sqlx::query_scalar!(r#"select id as "id: UserId" from users where email = $1 for no key update"#, email)
+        .fetch_optional(conn)
+        .await
+}
+
+/// Marks the address of a locked user as proven. The first time, a password and logins from before are void.
+pub(super) async fn verify_email(conn: &mut PgConnection, id: UserId, now: DateTime<Utc>) -> sqlx::Result<()> {
+    sqlx::query!(
+        "with first as (
+           update users set email_verified = true, password_hash = null, updated_at = $2
+           where id = $1 and not email_verified returning id
+         )
+         update logins set ended_at = $2 where user_id in (select id from first) and ended_at is null",
+        id.0,
         now,
     )
-    .fetch_optional(conn)
-    .await
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
+/// Gives a locked user another password, and ends their logins.
 pub(super) async fn set_password(
     conn: &mut PgConnection,
     id: UserId,
     hash: &str,
     now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
-    sqlx::query!("update users set password_hash = $2, updated_at = $3 where id = $1", id.0, hash, now)
-        .execute(conn)
-        .await?;
+    sqlx::query!(
+        "with changed as (update users set password_hash = $2, updated_at = $3 where id = $1 returning id)
+         update logins set ended_at = $3 where user_id in (select id from changed) and ended_at is null",
+        id.0,
+        hash,
+        now,
+    )
+    .execute(conn)
+    .await?;
     Ok(())
 }
 

@@ -30,6 +30,26 @@ pub(super) fn check_url(name: &'static str, text: &str, schemes: &[&str]) -> Res
     }
 }
 
+/// Checks a URL that paths are added to.
+pub(super) fn check_base(name: &'static str, text: &str) -> Result<Url, SettingError> {
+    let url = check_url(name, text, &["http", "https"])?;
+    let has_more = url.path() != "/" || url.query().is_some() || url.fragment().is_some();
+    if has_more || !url.username().is_empty() || url.password().is_some() {
+        return Err(wrong(name, "must be scheme, host and port alone"));
+    }
+    Ok(url)
+}
+
+/// Checks how reading `.env` went, which need not be there. The reader's own words quote the line, and secrets stand in there.
+pub(super) fn check_file<T>(read: dotenvy::Result<T>) -> Result<(), SettingError> {
+    match read {
+        Ok(_) => Ok(()),
+        Err(error) if error.not_found() => Ok(()),
+        Err(dotenvy::Error::Io(error)) => Err(wrong(".env", format!("can't be read: {error}"))),
+        Err(_) => Err(wrong(".env", "has a line that can't be read: put values with blanks in quotes")),
+    }
+}
+
 /// Anything that answers to the names of settings.
 pub(super) struct Env<'a>(pub(super) &'a dyn Fn(&str) -> Option<String>);
 

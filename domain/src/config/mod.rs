@@ -17,7 +17,7 @@ use url::Url;
 pub use env::SettingError;
 pub(crate) use env::unusable;
 
-use env::{Env, check_url, wrong};
+use env::{Env, check_base, check_file, check_url, wrong};
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +101,7 @@ pub struct Settings {
     pub redis_url: Option<SecretString>,
     /// `BIND_ADDR` (default `127.0.0.1:4000`).
     pub bind_addr: SocketAddr,
-    /// `PUBLIC_URL`: where people reach this api (default `http://` and the address bound).
+    /// `PUBLIC_URL`: scheme, host and port where people reach this api (default `http://` and the address bound).
     pub public_url: Url,
     /// `JWT_SECRET`: at least 32 bytes; signs access tokens and seals cursors.
     pub jwt_secret: SecretString,
@@ -151,9 +151,9 @@ impl Settings {
     /// Reads `.env`, then the environment, which wins.
     ///
     /// # Errors
-    /// The first setting that is missing or wrong.
+    /// The first setting that is missing or wrong, or a `.env` that can't be read to its end.
     pub fn from_env() -> Result<Self, SettingError> {
-        dotenvy::dotenv().ok();
+        check_file(dotenvy::dotenv())?;
         #[expect(clippy::disallowed_methods, reason = "this is where the environment is read")]
         Self::from_lookup(&|name| std::env::var(name).ok())
     }
@@ -185,7 +185,7 @@ impl Settings {
         let bind_addr: SocketAddr =
             env.parsed("BIND_ADDR", "127.0.0.1:4000", "an address and port like 127.0.0.1:4000")?;
         let public_url = match env.optional("PUBLIC_URL") {
-            Some(url) => check_url("PUBLIC_URL", &url, &["http", "https"])?,
+            Some(url) => check_base("PUBLIC_URL", &url)?,
             None => Url::parse(&format!("http://{bind_addr}")).map_err(|error| wrong("PUBLIC_URL", error))?,
         };
         let mail_from = env.optional("MAIL_FROM").unwrap_or_else(|| "HumanChat <noreply@localhost>".to_owned());
@@ -261,10 +261,7 @@ fn trusted_proxies(env: &Env<'_>) -> Result<TrustedProxies, SettingError> {
 fn gemini(env: &Env<'_>) -> Result<Option<GeminiSettings>, SettingError> {
     const BASE: &str = "GEMINI_API_BASE";
     let base = env.optional(BASE).unwrap_or_else(|| "https://generativelanguage.googleapis.com".to_owned());
-    let api_base = check_url(BASE, &base, &["http", "https"])?;
-    if api_base.path() != "/" || api_base.query().is_some() || api_base.fragment().is_some() {
-        return Err(wrong(BASE, "must be scheme, host and port alone"));
-    }
+    let api_base = check_base(BASE, &base)?;
     let model = env.optional("GEMINI_MODEL").unwrap_or_else(|| "gemini-flash-latest".to_owned());
     if !model.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)) {
         return Err(wrong("GEMINI_MODEL", "must be a model's name such as gemini-flash-latest"));
@@ -283,17 +280,16 @@ fn gemini(env: &Env<'_>) -> Result<Option<GeminiSettings>, SettingError> {
 
 fn stripe_api_base(env: &Env<'_>) -> Result<Url, SettingError> {
     const NAME: &str = "STRIPE_API_BASE";
-    let base = env.optional(NAME).unwrap_or_else(|| "https://api.stripe.com".to_owned());
-    let url = check_url(NAME, &base, &["http", "https"])?;
-    if url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty() {
-        Ok(url)
-    } else {
-        Err(wrong(NAME, "must be scheme, host and port alone"))
-    }
+    check_base(NAME, env.optional(NAME).as_deref().unwrap_or("https://api.stripe.com"))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        cell::RefCell,
+        collections::{BTreeMap, BTreeSet},
+    };
+
     use super::*;
 
     fn read(pairs: &[(&str, &str)]) -> Result<Settings, SettingError> {
@@ -358,6 +354,9 @@ mod tests {
             ("REDIS_URL", "localhost"),
             ("BIND_ADDR", "4000"),
             ("PUBLIC_URL", "ftp://x"),
+            ("PUBLIC_URL", "https://example.com/chat"),
+            ("PUBLIC_URL", "https://example.com/?from=mail"),
+            ("PUBLIC_URL", "https://somebody@example.com"),
             ("JWT_SECRET", "short"),
             ("SMTP_URL", "http://x"),
             ("MAIL_FROM", "nobody"),
@@ -369,6 +368,7 @@ mod tests {
             ("DATABASE_POOL", "1"),
             ("GEMINI_API_BASE", "https://gemini.example/v1beta"),
             ("GEMINI_API_BASE", "gemini.example"),
+            ("GEMINI_API_BASE", "https://:secret@gemini.example"),
             ("GEMINI_API_KEY", "a key"),
             ("GEMINI_MODEL", "models/gemini"),
             ("GEMINI_TIMEOUT_SECS", "0"),
@@ -390,5 +390,32 @@ mod tests {
             let error = read(&[(name, value)]).unwrap_err().to_string();
             assert!(error.starts_with(name) && !error.contains('\n'), "{error}");
         }
+    }
+
+    #[test]
+    fn the_example_file_is_read_to_its_end_and_has_every_setting() {
+        let example = include_str!("../../../.env.example");
+        let is_setting = |line: &str| line.split_once('=').is_some_and(|(name, _)| !name.contains(' '));
+        let lines = example.lines().map(|line| line.strip_prefix("# ").filter(|rest| is_setting(rest)).unwrap_or(line));
+        let file = lines.collect::<Vec<_>>().join("\n");
+        let values: Result<BTreeMap<_, _>, _> = dotenvy::from_read_iter(file.as_bytes()).collect();
+        let mut values = values.unwrap();
+        values.insert("JWT_SECRET".to_owned(), "0123456789abcdef0123456789abcdef".to_owned());
+        let asked = RefCell::new(BTreeSet::new());
+        let settings = Settings::from_lookup(&|name| {
+            asked.borrow_mut().insert(name.to_owned());
+            values.get(name).cloned()
+        });
+        assert_eq!(settings.unwrap().mail_from, "HumanChat <hello@example.com>");
+        assert_eq!(values.into_keys().collect::<BTreeSet<_>>(), asked.into_inner());
+    }
+
+    #[test]
+    fn a_file_that_breaks_off_is_refused_without_a_word_of_it() {
+        let broken = "MAIL_FROM=HumanChat <hello@example.com>\nSTRIPE_SECRET_KEY=sk_live_1";
+        let error = check_file(dotenvy::from_read(broken.as_bytes())).unwrap_err().to_string();
+        assert!(error.starts_with(".env: ") && !error.contains("hello"), "{error}");
+        let missing = check_file(dotenvy::from_path("/nowhere/.env"));
+        assert!(missing.is_ok(), "{missing:?}");
     }
 }

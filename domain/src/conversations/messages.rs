@@ -233,10 +233,8 @@ pub(crate) async fn store_message(
 ) -> Result<Sent> {
     let new = new.into_inner();
     let now = tx.now();
-    if new.client_message_id.is_some() {
-        // The number is taken before a duplicate shows, and has to be given back.
-        tx.begin_part().await?;
-    }
+    // The number is taken before a duplicate shows, and has to be given back.
+    let part = if new.client_message_id.is_some() { Some(tx.begin_part().await?) } else { None };
     match queries::insert_message(tx.conn(), id, caller, &new, now).await? {
         queries::Inserted::Stored { message, kind, away } => {
             tx.emit(Channel::Conversation(id), Event::MessageCreated(message.clone()));
@@ -247,7 +245,9 @@ pub(crate) async fn store_message(
         }
         queries::Inserted::NoConversation => Err(Refusal::NotFound("conversation").into()),
         queries::Inserted::Duplicate(client_message_id) => {
-            tx.undo_part().await?;
+            if let Some(part) = part {
+                tx.undo_part(part).await?;
+            }
             let stored = queries::find_by_client_id(tx.conn(), id, caller, &client_message_id).await?;
             match stored {
                 Some(message) if new.says_the_same_as(&message) => {

@@ -17,7 +17,7 @@ use crate::{
     Store,
     error::{Error, Refusal, Result},
     id::UserId,
-    tx::Tx,
+    tx::{Part, Tx},
 };
 
 /// A request that names itself.
@@ -50,23 +50,30 @@ const AT_WORK: TimeDelta = TimeDelta::seconds(20);
 #[derive(Debug)]
 pub enum Begun {
     /// It is the first: do it in this unit of work, then [`remember`].
-    First(Tx),
+    First(Tx, Claim),
     /// It has been answered: answer the same.
     Again(Reply),
     /// Its first step was done, and made this: go on with the second, then [`finish`].
-    Halfway(Uuid),
+    Halfway(Key, Uuid),
+}
+
+/// A key whose first request is this one, and where its deed began.
+#[derive(Debug)]
+pub struct Claim {
+    key: Key,
+    start: Part,
 }
 
 /// Begins a request that names itself.
 ///
 /// # Errors
 /// `IdempotencyInFlight`, `IdempotencyKeyReused`.
-pub async fn begin(store: &Store, request_id: Option<String>, key: &Key) -> Result<Begun> {
+pub async fn begin(store: &Store, request_id: Option<String>, key: Key) -> Result<Begun> {
     let mut tx = store.begin(request_id).await?;
-    if !queries::lock(tx.conn(), key).await? {
+    if !queries::lock(tx.conn(), &key).await? {
         return Err(Refusal::IdempotencyInFlight.into());
     }
-    match queries::find(tx.conn(), key).await? {
+    match queries::find(tx.conn(), &key).await? {
         Some((hash, _)) if hash != key.body_hash => Err(Refusal::IdempotencyKeyReused.into()),
         Some((_, Some(reply))) => {
             // At once, and with it the lock: who asks a third time isn't told that this still runs.
@@ -75,25 +82,26 @@ pub async fn begin(store: &Store, request_id: Option<String>, key: &Key) -> Resu
         }
         Some((_, None)) => {
             let now = tx.now();
-            let deed = queries::take_over(tx.conn(), key, now, now + AT_WORK).await?;
+            let deed = queries::take_over(tx.conn(), &key, now, now + AT_WORK).await?;
             tx.commit().await?;
-            Ok(Begun::Halfway(deed.ok_or(Refusal::IdempotencyInFlight)?))
+            Ok(Begun::Halfway(key, deed.ok_or(Refusal::IdempotencyInFlight)?))
         }
         None => {
-            tx.begin_part().await?;
-            Ok(Begun::First(tx))
+            let start = tx.begin_part().await?;
+            Ok(Begun::First(tx, Claim { key, start }))
         }
     }
 }
 
-/// Commits the first step of a deed, and what it made, under the key.
+/// Commits the first step of a deed, and what it made, under the key, which it gives back for the second.
 ///
 /// # Errors
 /// The database's.
-pub async fn halve(mut tx: Tx, key: &Key, deed: Uuid) -> Result<()> {
+pub async fn halve(mut tx: Tx, claim: Claim, deed: Uuid) -> Result<Key> {
     let now = tx.now();
-    queries::insert_half(tx.conn(), key, deed, now, now + AT_WORK).await?;
-    tx.commit().await
+    queries::insert_half(tx.conn(), &claim.key, deed, now, now + AT_WORK).await?;
+    tx.commit().await?;
+    Ok(claim.key)
 }
 
 /// Remembers the reply that the second step came to.
@@ -120,7 +128,11 @@ fn status(reply: &Reply) -> Result<i16> {
 ///
 /// # Errors
 /// The database's.
-pub async fn remember(mut tx: Tx, key: &Key, reply: &Reply) -> Result<()> {
+pub async fn remember(tx: Tx, claim: Claim, reply: &Reply) -> Result<()> {
+    insert(tx, &claim.key, reply).await
+}
+
+async fn insert(mut tx: Tx, key: &Key, reply: &Reply) -> Result<()> {
     let (status, now) = (status(reply)?, tx.now());
     queries::insert(tx.conn(), key, status, &reply.body, now).await?;
     tx.commit().await
@@ -130,9 +142,9 @@ pub async fn remember(mut tx: Tx, key: &Key, reply: &Reply) -> Result<()> {
 ///
 /// # Errors
 /// The database's.
-pub async fn remember_refusal(mut tx: Tx, key: &Key, reply: &Reply) -> Result<()> {
-    tx.undo_part().await?;
-    remember(tx, key, reply).await
+pub async fn remember_refusal(mut tx: Tx, claim: Claim, reply: &Reply) -> Result<()> {
+    tx.undo_part(claim.start).await?;
+    insert(tx, &claim.key, reply).await
 }
 
 /// Deletes replies older than a day.

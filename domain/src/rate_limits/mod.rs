@@ -1,8 +1,8 @@
 //! Rate limits: how many requests of whom are let through in a minute.
 //!
 //! Counted in Redis, exactly and across all processes: never more than the limit in any 60 seconds.
-//! While Redis is away, and where there is none, each process counts for itself, so that passwords
-//! can't be guessed any faster then.
+//! While Redis is away, and where there is none, each process counts for itself by the same rule, so
+//! that passwords can't be guessed any faster then.
 
 mod local;
 
@@ -89,7 +89,7 @@ impl RateLimits {
             Some(redis) => redis.take(&key, limit.count).await,
             None => None,
         };
-        let wait = counted.unwrap_or_else(|| limit.local.take(&key));
+        let wait = counted.unwrap_or_else(|| limit.local.take(&key, Instant::now()));
         if wait.is_zero() { Ok(()) } else { Err(Refusal::RateLimited(wait)) }
     }
 }

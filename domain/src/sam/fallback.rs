@@ -29,6 +29,8 @@ const EMPTY: &str = "a about all also am an and any anybody anyone are as at ava
     thanks that the their them there they this time to today tomorrow under until up us usd eur want was we week what when where \
     which who whom why will wish with within would yes you your dollar dollars euro euros upcoming bookings booked";
 const MOST_WORDS: usize = 6;
+/// And how long one may be: all of them together are within what a search takes.
+const LONGEST_WORD: usize = 32;
 
 /// What somebody seems to want.
 #[derive(Debug, Default, PartialEq)]
@@ -62,8 +64,9 @@ impl Intent {
         } else {
             None
         };
-        let is_telling =
-            |word: &&String| word.chars().count() > 1 && word.contains(char::is_alphabetic) && !is_empty(word);
+        let is_telling = |word: &&String| {
+            (2..=LONGEST_WORD).contains(&word.chars().count()) && word.contains(char::is_alphabetic) && !is_empty(word)
+        };
         Self {
             words: plain.iter().filter(is_telling).take(MOST_WORDS).cloned().collect(),
             name: name(&raw),

@@ -30,6 +30,8 @@ use crate::{
 
 /// How long a presence PUT counts without a socket.
 const PRESENT_FOR: TimeDelta = TimeDelta::seconds(45);
+/// Of how many people who match the best are looked for: ranking one takes as long as finding it.
+const MOST_RANKED: i64 = 5_000;
 
 macro_rules! text_enum {
     ($($(#[doc = $doc:literal])* $name:ident { $($(#[doc = $variant_doc:literal])* $variant:ident),+ $(,)? })*) => {$(
@@ -229,10 +231,7 @@ pub(crate) async fn seen(tx: &mut Tx, id: UserId) -> Result<Option<User>> {
 }
 
 /// Several people, as others see them, in the order of `ids`. Unknown ones are left out.
-///
-/// # Errors
-/// The database's.
-pub async fn find_many(store: &Store, ids: &[UserId]) -> Result<Vec<User>> {
+pub(crate) async fn find_many(store: &Store, ids: &[UserId]) -> Result<Vec<User>> {
     let mut connection = store.pool.acquire().await?;
     let mut rows = queries::load(&mut connection, ids, store.clock.now()).await?;
     connection.give_back();
@@ -264,26 +263,49 @@ pub(crate) async fn members(conn: &mut PgConnection, ids: &[UserId], now: DateTi
     Ok(rows.into_iter().map(queries::Row::shown_to_staff).collect())
 }
 
-/// Looks for people: best match first, or newest first where no words are given.
+/// Looks for people: best match first, or newest first where no words are given. Of words that more than 5,000 people
+/// have, the newest of those are found.
 ///
 /// # Errors
-/// `BadCursor`, or `Invalid` words.
+/// `BadCursor`, or `Malformed` where the words are too many.
 pub async fn search(store: &Store, caller: UserId, search: &Search<'_>, window: Window<'_>) -> Result<Page<User>> {
     let scope = Scope { user_id: caller, route: "users", filter: search };
     let after: Option<queries::Hit> = window.cursor.map(|cursor| store.unseal(&scope, cursor)).transpose()?;
     let range = queries::Range { after, limit: i64::from(window.limit) + 1 };
     let now = store.clock.now();
-    let hits = match search.words {
-        Some(words) => {
-            let Some(words) = split_words(words) else { return Ok(Page { items: Vec::new(), next: None }) };
-            queries::search_words(&store.pool, &words, search, range, now).await?
+    let hits = match (search.words, search.online) {
+        (Some(words), _) => {
+            check_words(words)?;
+            let mut snapshot = store.snapshot().await?;
+            match tsquery(&mut snapshot, words).await? {
+                Some(query) => queries::search_words(&mut snapshot, &query, MOST_RANKED, search, range, now).await?,
+                None => Vec::new(),
+            }
         }
-        None => queries::search_all(&store.pool, search, range, now).await?,
+        (None, Some(true)) => queries::list_online(&store.pool, search.conversation_type, range, now).await?,
+        (None, online) => queries::list(&store.pool, search.conversation_type, online.is_some(), range, now).await?,
     };
     let (hits, more) = cut(hits, window.limit);
     let next = if more { hits.last().map(|hit| store.seal(&scope, hit)).transpose()? } else { None };
     let ids: Vec<_> = hits.iter().map(|hit| hit.id).collect();
     Ok(Page { items: find_many(store, &ids).await?, next })
+}
+
+/// Whether so much can be looked for at once.
+pub(crate) fn check_words(words: &str) -> Result<(), Refusal> {
+    const MOST: usize = 200;
+    if words.chars().count() > MOST {
+        return Err(Refusal::Malformed("what is looked for must have at most 200 characters"));
+    }
+    Ok(())
+}
+
+/// What finds people by these words, if there is anything to look for in them.
+pub(crate) async fn tsquery(conn: &mut PgConnection, words: &str) -> Result<Option<String>> {
+    match split(words) {
+        Some(words) => Ok(queries::tsquery(conn, &words).await?),
+        None => Ok(None),
+    }
 }
 
 /// Says "I'm here" or "I'm not" over HTTP.
@@ -378,10 +400,7 @@ pub(crate) async fn statuses(store: &Store, ids: &[UserId]) -> Result<Vec<Status
 }
 
 /// Tells listeners to look where these people stand now.
-///
-/// # Errors
-/// The database's.
-pub async fn announce_status(tx: &mut Tx, ids: &[UserId]) -> Result<()> {
+pub(crate) async fn announce_status(tx: &mut Tx, ids: &[UserId]) -> Result<()> {
     let now = tx.now();
     for status in queries::status(tx.conn(), ids, now).await? {
         tx.emit(Channel::Status(status.user_id), Event::StatusChanged(status));
@@ -413,7 +432,7 @@ pub async fn set_role(tx: &mut Tx, id: UserId, role: Role) -> Result<()> {
 }
 
 /// The words to look for; `None` where there is nothing but signs.
-pub(crate) fn split_words(text: &str) -> Option<queries::Words<'_>> {
+fn split(text: &str) -> Option<queries::Words<'_>> {
     let all: Vec<_> = text.split_whitespace().filter(|word| word.contains(char::is_alphanumeric)).collect();
     let last = all.last()?.trim_end_matches(|c: char| !c.is_alphanumeric());
     let head = last.trim_end_matches(char::is_alphanumeric);

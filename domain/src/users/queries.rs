@@ -138,6 +138,9 @@ pub(super) async fn load(conn: &mut PgConnection, ids: &[UserId], now: DateTime<
 pub(super) struct Hit {
     pub rank: f32,
     pub id: UserId,
+    /// The newest person when a walk through matches began: those who come later must not push anybody out of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest: Option<UserId>,
 }
 
 /// Which part of a list.
@@ -148,7 +151,7 @@ pub(super) struct Range {
 }
 
 /// What is looked for.
-pub(crate) struct Words<'a> {
+pub(super) struct Words<'a> {
     /// Each has something to look for in it.
     pub all: Vec<&'a str>,
     /// What stands before the last part of the last word: `anna-` of `anna-ma`.
@@ -157,39 +160,87 @@ pub(crate) struct Words<'a> {
     pub last_prefix: String,
 }
 
-/// People who match every word, best first. The last may be a beginning.
+/// The tsquery that every word matches, the last one as a beginning too. Asked for by itself, so that the planner knows how many
+/// match it when it chooses how to look for them.
+pub(super) async fn tsquery(conn: &mut PgConnection, words: &Words<'_>) -> sqlx::Result<Option<String>> {
+    sqlx::query_scalar!(
+        r#"with words as (
+             select plainto_tsquery('english', word) || plainto_tsquery('simple', word)
+                    || case when n = cardinality($1::text[])
+                         then plainto_tsquery('simple', $2) && to_tsquery('simple', $3) else '' end as query
+             from unnest($1::text[]) with ordinality as word(word, n)
+           )
+           select string_agg('(' || query::text || ')', ' & ') from words where numnode(query) > 0"#,
+        &words.all as &[&str],
+        words.last_head,
+        words.last_prefix,
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// The best of the newest `most` people who match, best first.
 pub(super) async fn search_words(
-    pool: &Pool,
-    words: &Words<'_>,
+    conn: &mut PgConnection,
+    query: &str,
+    most: i64,
     search: &Search<'_>,
     range: Range,
     now: DateTime<Utc>,
 ) -> sqlx::Result<Vec<Hit>> {
     sqlx::query_as!(
         Hit,
-        r#"with words as (
-             select plainto_tsquery('english', word) || plainto_tsquery('simple', word)
-                    || case when n = cardinality($1::text[])
-                         then plainto_tsquery('simple', $2) && to_tsquery('simple', $3) else '' end as query
-             from unnest($1::text[]) with ordinality as word(word, n)
-           ), wanted as (
-             select string_agg('(' || query::text || ')', ' & ')::tsquery as query from words where numnode(query) > 0
+        r#"with newest as materialized (
+             select coalesce($8, (select id from users order by id desc limit 1)) as id
+           ), matches as materialized (
+             (select id, search from users
+              where $4::boolean is distinct from true and search @@ $1::text::tsquery and suspended_at is null
+                and ($3::text is null or conversation_type = $3) and id <= (select id from newest)
+                and ($4::boolean is null or not user_is_online(presence_state, present_until, id, $5))
+              order by id desc limit $2)
+             union all
+             (select u.id, u.search from maybe_online($5) as here (id) join users u on u.id = here.id
+              where $4 and u.search @@ $1::text::tsquery and u.suspended_at is null
+                and ($3::text is null or u.conversation_type = $3) and u.id <= (select id from newest)
+                and user_is_online(u.presence_state, u.present_until, u.id, $5)
+              order by u.id desc limit $2)
            ), hits as (
-             select id, ts_rank(search, query) as rank from users, wanted
-             where search @@ query and suspended_at is null
-               and ($4::text is null or conversation_type = $4)
-               and ($5::boolean is null or user_is_online(presence_state, present_until, id, $6) = $5)
+             select id, ts_rank(search, $1::text::tsquery) as rank from matches
            )
-           select id as "id: UserId", rank as "rank!" from hits
-           where $7::real is null or (rank, id) < ($7, $8)
+           select id as "id!: UserId", rank as "rank!", (select id from newest) as "newest: UserId" from hits
+           where $6::real is null or (rank, id) < ($6, $7)
            order by rank desc, id desc limit $9"#,
-        &words.all as &[&str],
-        words.last_head,
-        words.last_prefix,
+        query,
+        most,
         search.conversation_type as Option<ConversationType>,
         search.online,
         now,
         range.after.map(|hit| hit.rank),
+        range.after.map(|hit| hit.id.0),
+        range.after.and_then(|hit| hit.newest).map(|id| id.0),
+        range.limit,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Who is online, newest first.
+pub(super) async fn list_online(
+    pool: &Pool,
+    conversation_type: Option<ConversationType>,
+    range: Range,
+    now: DateTime<Utc>,
+) -> sqlx::Result<Vec<Hit>> {
+    sqlx::query_as!(
+        Hit,
+        r#"select u.id as "id: UserId", 0::real as "rank!", null::uuid as "newest: UserId"
+           from (select id from maybe_online($2) as here (id) where $3::uuid is null or id < $3 order by id desc) here
+           join users u on u.id = here.id
+           where u.suspended_at is null and ($1::text is null or u.conversation_type = $1)
+             and user_is_online(u.presence_state, u.present_until, u.id, $2)
+           order by u.id desc limit $4"#,
+        conversation_type as Option<ConversationType>,
+        now,
         range.after.map(|hit| hit.id.0),
         range.limit,
     )
@@ -197,23 +248,24 @@ pub(super) async fn search_words(
     .await
 }
 
-/// Everybody, newest first.
-pub(super) async fn search_all(
+/// Everybody, or everybody who isn't online, newest first.
+pub(super) async fn list(
     pool: &Pool,
-    search: &Search<'_>,
+    conversation_type: Option<ConversationType>,
+    only_offline: bool,
     range: Range,
     now: DateTime<Utc>,
 ) -> sqlx::Result<Vec<Hit>> {
     sqlx::query_as!(
         Hit,
-        r#"select id as "id: UserId", 0::real as "rank!" from users
+        r#"select id as "id: UserId", 0::real as "rank!", null::uuid as "newest: UserId" from users
            where suspended_at is null
              and ($1::text is null or conversation_type = $1)
-             and ($2::boolean is null or user_is_online(presence_state, present_until, id, $3) = $2)
+             and not ($2 and user_is_online(presence_state, present_until, id, $3))
              and ($4::uuid is null or id < $4)
            order by id desc limit $5"#,
-        search.conversation_type as Option<ConversationType>,
-        search.online,
+        conversation_type as Option<ConversationType>,
+        only_offline,
         now,
         range.after.map(|hit| hit.id.0),
         range.limit,

@@ -12,7 +12,7 @@ use humanchat_domain::{
     users,
 };
 use humanchat_jobs::invites::ExpireInvite;
-use sqlx::{Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 async fn store(connections: &str) -> (TestDatabase, Store) {
     let database = TestDatabase::create().await;
@@ -72,6 +72,16 @@ async fn who_waits_too_long_for_a_connection_may_try_again() {
     assert!(error.is_unavailable());
     let (begun, ()) = tokio::join!(store.begin(None), async { drop(lent) });
     begun.unwrap();
+}
+
+#[tokio::test]
+async fn who_gives_way_to_others_may_try_again() {
+    let (_database, store) = store("2").await;
+    for code in ["40P01", "40001"] {
+        let give_way = format!("do $$ begin raise exception using errcode = '{code}'; end $$");
+        let error = sqlx::raw_sql(AssertSqlSafe(give_way)).execute(store.pool()).await.unwrap_err();
+        assert!(Error::from(error).is_unavailable(), "{code}");
+    }
 }
 
 #[tokio::test]

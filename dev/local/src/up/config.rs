@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::env;
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 
 /// What the developer set.
 #[derive(Debug)]
@@ -20,7 +20,10 @@ impl Config {
             return Ok(Self { file: HashMap::new() });
         }
         let entries = dotenvy::from_path_iter(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let file = entries.collect::<Result<_, _>>().with_context(|| format!("cannot read {}", path.display()))?;
+        // The error itself quotes the line, and secrets stand in there.
+        let unreadable =
+            |_| anyhow!("{} has a line that can't be read: put values with blanks in quotes", path.display());
+        let file = entries.collect::<Result<_, _>>().map_err(unreadable)?;
         Ok(Self { file })
     }
 

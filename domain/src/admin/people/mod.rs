@@ -127,16 +127,23 @@ impl Standing {
 /// Members, newest first; suspended ones too.
 ///
 /// # Errors
-/// `BadCursor`.
+/// `BadCursor`, or `Malformed` where too much is looked for.
 pub async fn list(store: &Store, caller: UserId, query: &PeopleQuery, window: Window<'_>) -> Result<Page<Member>> {
     let scope = Scope { user_id: caller, route: "admin/users", filter: query };
     let before: Option<UserId> = window.cursor.map(|cursor| store.unseal(&scope, cursor)).transpose()?;
     let search = query.search.as_deref().map(str::trim).filter(|text| !text.is_empty());
     let filter =
         queries::Filter { role: query.role, managed: query.managed, before, limit: i64::from(window.limit) + 1 };
+    users::check_words(search.unwrap_or_default())?;
     let mut snapshot = store.snapshot().await?;
     let ids = match search {
-        Some(text) => queries::search(&mut snapshot, &queries::Search::of(text), &filter).await?,
+        Some(text) => {
+            // Who looks for these signs means them, and words have none.
+            let is_meant = text.contains(['%', '_', '\\']);
+            let words = if is_meant { None } else { users::tsquery(&mut snapshot, text).await? };
+            let search = queries::Search { id: text.parse().ok(), prefix: text.to_lowercase(), words };
+            queries::search(&mut snapshot, &search, &filter).await?
+        }
         None => queries::list(&mut snapshot, &filter).await?,
     };
     let (ids, more) = cut(ids, window.limit);

@@ -4,11 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use super::Standing;
-use crate::{
-    auth::Role,
-    id::UserId,
-    users::{DisplayMode, split_words},
-};
+use crate::{auth::Role, id::UserId, users::DisplayMode};
 
 pub(super) struct Filter {
     pub role: Option<Role>,
@@ -18,43 +14,16 @@ pub(super) struct Filter {
 }
 
 /// A text to look for, in each way it may be meant.
-pub(super) struct Search<'a> {
-    id: Option<UserId>,
-    prefix: String,
-    /// Words, what stands before the last one's last part, and that part as a tsquery of beginnings.
-    words: Vec<&'a str>,
-    last_head: &'a str,
-    last_prefix: String,
-}
-
-impl<'a> Search<'a> {
-    pub(super) fn of(text: &'a str) -> Self {
-        // Who looks for these signs means them, and words have none.
-        let words = if text.contains(['%', '_', '\\']) { None } else { split_words(text) };
-        let (words, last_head, last_prefix) =
-            words.map_or_else(Default::default, |words| (words.all, words.last_head, words.last_prefix));
-        Self { id: text.parse().ok(), prefix: text.to_lowercase(), words, last_head, last_prefix }
-    }
+pub(super) struct Search {
+    pub id: Option<UserId>,
+    pub prefix: String,
+    /// Words, as a tsquery.
+    pub words: Option<String>,
 }
 
 /// Each way of finding has an index, and none reads more of it than it takes. Words that many have are
 /// soon found among the newest members; of words that few have, the index knows everybody.
-pub(super) async fn search(conn: &mut PgConnection, search: &Search<'_>, filter: &Filter) -> sqlx::Result<Vec<UserId>> {
-    // Apart, so that the planner knows how many have these words when it chooses how to look for them.
-    let query = sqlx::query_scalar!(
-        r#"with words as (
-             select plainto_tsquery('english', word) || plainto_tsquery('simple', word)
-                    || case when n = cardinality($1::text[])
-                         then plainto_tsquery('simple', $2) && to_tsquery('simple', $3) else '' end as query
-             from unnest($1::text[]) with ordinality as word(word, n)
-           )
-           select string_agg('(' || query::text || ')', ' & ') from words where numnode(query) > 0"#,
-        &search.words as &[&str],
-        search.last_head,
-        search.last_prefix,
-    )
-    .fetch_one(&mut *conn)
-    .await?;
+pub(super) async fn search(conn: &mut PgConnection, search: &Search, filter: &Filter) -> sqlx::Result<Vec<UserId>> {
     sqlx::query_scalar!(
         r#"with members as not materialized (
              select id, lower(name) collate "C" as name, email collate "C" as email, search from users
@@ -74,7 +43,7 @@ pub(super) async fn search(conn: &mut PgConnection, search: &Search<'_>, filter:
            )
            select id as "id!: UserId" from found order by id desc limit $7"#,
         search.prefix,
-        query,
+        search.words,
         filter.role as Option<Role>,
         filter.managed,
         filter.before.map(|id| id.0),
