@@ -1,5 +1,11 @@
 //! `/api/users/me`: taking everything along, and leaving.
 
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
 use axum::{
     body::{Body, Bytes},
     extract::State,
@@ -10,7 +16,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::{StreamExt, stream};
-use humanchat_domain::{erasure, export};
+use humanchat_domain::{erasure, error::Refusal, export, id::UserId};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
@@ -22,8 +28,48 @@ use crate::{
     },
 };
 
+/// How many exports are sent at a time: each has some pages in memory for as long as its reader takes.
+const AT_ONCE: usize = 16;
+/// When to ask again for an export that isn't begun while another is sent.
+const ASK_AGAIN: Duration = Duration::from_secs(10);
+
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(export_all)).routes(routes!(erase))
+}
+
+/// Whose exports are being sent by this process.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Exports(Arc<Mutex<HashSet<UserId>>>);
+
+/// An export's place among them; free again when this is dropped.
+struct Place {
+    exports: Exports,
+    user: UserId,
+}
+
+impl Exports {
+    fn readers(&self) -> MutexGuard<'_, HashSet<UserId>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A place for an export: one for each user.
+    fn begin(&self, user: UserId) -> Result<Place, ApiError> {
+        let mut readers = self.readers();
+        if readers.contains(&user) {
+            return Err(Refusal::RateLimited(ASK_AGAIN).into());
+        }
+        if readers.len() >= AT_ONCE {
+            return Err(ApiError::unavailable("too many exports are under way"));
+        }
+        readers.insert(user);
+        Ok(Place { exports: self.clone(), user })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.exports.readers().remove(&self.user);
+    }
 }
 
 /// Everything of the caller's, as one JSON document.
@@ -31,12 +77,14 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 /// `exportedAt`, `user`, `availability`, `logins`, `requestedPeople`, `requestedSkills`, `samRuns` (with their `actions`), `sessions`,
 /// `requests`, `invites`, `notificationPreferences`, `notifications`, `payments`, `presences` (of the last two days), `attendance`,
 /// `staffDeeds`, and `conversations`, each with its `messages`; everything newest first. It is sent while it is read, so it may be
-/// large.
+/// large. While one is being sent, another is 429 `rate_limited`.
 #[utoipa::path(get, operation_id = "export_account", path = "/api/users/me/export", tag = "Users",
     responses((status = 200, body = Object, content_type = "application/json")))]
 async fn export_all(State(app): State<App>, caller: Caller) -> Result<Response, ApiError> {
+    let place = app.exports.begin(caller.user_id)?;
     let parts = export::export(&app.store, caller.user_id).await?;
-    let parts = stream::unfold(parts, async |mut parts| Some((parts.recv().await?, parts)));
+    // The place is kept until everything was sent, or nobody takes it any more.
+    let parts = stream::unfold((parts, place), async |(mut parts, place)| Some((parts.recv().await?, (parts, place))));
     let body = Body::from_stream(parts.map(|part| {
         part.map(Bytes::from).inspect_err(|error| {
             tracing::error!(error = error as &dyn std::error::Error, "an export could not be read to its end");

@@ -12,7 +12,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     App,
     edge::{
-        body::Body,
+        body::{Body, ReturningBody},
         caller::Caller,
         command::{Command, Empty},
         error::ApiError,
@@ -82,7 +82,7 @@ async fn use_magic_link(State(app): State<App>, id: Id, Body(link): Body<UseMagi
 /// Trade a refresh token for new tokens. Using one a second time ends the login.
 #[utoipa::path(post, path = "/api/auth/refresh", tag = "Authentication", security(()), request_body = Refresh,
     responses((status = 200, body = Auth), (status = 401, description = "`unauthenticated`: sign in again")))]
-async fn refresh(State(app): State<App>, id: Id, Body(refresh): Body<Refresh>) -> Reply<Auth> {
+async fn refresh(State(app): State<App>, id: Id, ReturningBody(refresh): ReturningBody<Refresh>) -> Reply<Auth> {
     let mut tx = app.store.begin(Some(id.0.0)).await?;
     let auth = auth::refresh(&mut tx, refresh).await?;
     tx.commit().await?;
@@ -120,7 +120,7 @@ async fn me(State(app): State<App>, caller: Caller) -> Result<Json<OwnUserBody>,
 async fn ticket(State(app): State<App>, command: Command<Empty>) -> Reply<Ticket> {
     // Not kept for an Idempotency-Key: secrets are stored as hashes only.
     let mut tx = app.store.begin(None).await?;
-    let ticket = auth::issue_ticket(&mut tx, command.caller.login_id).await?;
+    let ticket = auth::issue_ticket(&mut tx, command.caller.user_id, command.caller.login_id).await?;
     tx.commit().await?;
     Ok((StatusCode::CREATED, Json(ticket)))
 }

@@ -52,8 +52,10 @@ async fn slots(
     PathId(host): PathId<UserId>,
     Params(query): Params<SlotQuery>,
 ) -> Result<Json<Availability>, ApiError> {
-    if query.explain == Some(true) && caller.user_id != host && caller.role == Role::User {
+    let found = availability::find(&app.store, caller.user_id, host, &query).await?;
+    // Not before: nobody is forbidden anything of a host who isn't there.
+    if found.missing.is_some() && caller.user_id != host && caller.role == Role::User {
         return Err(ApiError::forbidden("only the host and staff are told why a time is missing"));
     }
-    Ok(Json(availability::find(&app.store, caller.user_id, host, &query).await?))
+    Ok(Json(found))
 }

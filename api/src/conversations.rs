@@ -14,7 +14,7 @@ use crate::{
     App,
     edge::{
         caller::Caller,
-        command::{Answer, Command, replayed},
+        command::{Answer, Command, created_or_ok, replayed},
         error::ApiError,
         params::{Paging, Params, PathId},
     },
@@ -112,11 +112,6 @@ async fn start(State(app): State<App>, command: Command<NewConversation>) -> Ans
     let started = conversations::start(&mut work.tx, caller.user_id, new).await;
     work.finish(started.map(|(conversation, created)| (created_or_ok(created), ConversationBody { conversation })))
         .await
-}
-
-/// 201 for something new, 200 for something found.
-pub(crate) fn created_or_ok(created: bool) -> StatusCode {
-    if created { StatusCode::CREATED } else { StatusCode::OK }
 }
 
 /// One conversation, and the people in it.

@@ -44,7 +44,7 @@ use crate::{
         (name = "Invites", description = "Talking at once"),
         (name = "Requests", description = "Asking to talk"),
         (name = "Availability", description = "When hosts can be booked"),
-        (name = "Sessions", description = "Live talks"),
+        (name = "Sessions", description = "Talks, at once or booked"),
         (name = "Sam", description = "The concierge: finds people and proposes; what it proposes happens when it is confirmed. While it \
             writes, `sam.delta` tells listeners of its conversation what it has so far; `message.created` tells what counts"),
         (name = "Payments", description = "Held before, taken after. Amounts are integers in minor units; who pays and who is \
@@ -102,9 +102,13 @@ fn is_open(operation: &Operation) -> bool {
     operation.security.as_ref().is_some_and(|security| security.len() == 1)
 }
 
-/// Whether a POST can be named: all that need a login, but for the one that ends it.
+/// Those that do the same when they are repeated, or whose answer isn't kept because it is secret.
+const NOT_KEYED: [&str; 3] = ["logout", "issue_socket_ticket", "open_payout_account"];
+
+/// Whether a POST can be named: all that need a login, but for a few.
 fn takes_key(operation: &Operation) -> bool {
-    !is_open(operation) && !operation.responses.responses.contains_key("204")
+    let id = operation.operation_id.as_deref().unwrap_or_default();
+    !is_open(operation) && !NOT_KEYED.contains(&id)
 }
 
 fn idempotency_key() -> Parameter {
@@ -137,7 +141,10 @@ fn complete_keyed(operation: &mut Operation) {
 
 fn complete_operation(operation: &mut Operation, has_body: bool) {
     let is_open = is_open(operation);
-    let is_limited = operation.tags.iter().flatten().all(|tag| tag != "Operation" && tag != "Webhooks");
+    let is_tagged = |name: &str| operation.tags.iter().flatten().any(|tag| tag == name);
+    let (is_webhook, is_operators) = (is_tagged("Webhooks"), is_tagged("Operation"));
+    // What it says is read as bytes.
+    let is_ours = has_body && !is_webhook;
     let parameters = operation.parameters.as_deref().unwrap_or_default();
     let has = |place: ParameterIn| {
         parameters.iter().any(|parameter| matches!(parameter, RefOr::T(parameter) if parameter.parameter_in == place))
@@ -149,11 +156,11 @@ fn complete_operation(operation: &mut Operation, has_body: bool) {
         (has_id, "404", "`resource_not_found`: missing, or not the caller's"),
         (has_body, "408", "`request_timeout`: the body did not come in time"),
         (has_body, "413", "`payload_too_large`: over 64 KiB"),
-        (has_body, "415", "`unsupported_media_type`"),
-        (has_body, "422", "`validation_failed` with `details.fields`"),
-        (is_limited, "429", "`rate_limited`, with `Retry-After` in seconds"),
+        (is_ours, "415", "`unsupported_media_type`"),
+        (is_ours, "422", "`validation_failed` with `details.fields`"),
+        (!is_webhook && !is_operators, "429", "`rate_limited`, with `Retry-After` in seconds"),
         (true, "500", "`internal_error`"),
-        (true, "503", "`service_unavailable`, with `Retry-After`"),
+        (!is_operators, "503", "`service_unavailable`, with `Retry-After`"),
     ];
     let responses = &mut operation.responses.responses;
     for (_, status, description) in common.into_iter().filter(|(applies, ..)| *applies) {

@@ -11,10 +11,9 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     App,
-    conversations::created_or_ok,
     edge::{
         caller::Caller,
-        command::{Answer, Command, Empty},
+        command::{Answer, Command, Empty, created_or_ok},
         error::ApiError,
         params::PathId,
     },

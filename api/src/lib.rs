@@ -2,22 +2,24 @@
 //!
 //! [`router`] is the whole application; [`server`] puts it on a port.
 
-use std::sync::Arc;
-
 use axum::{
     Router,
+    body::Bytes,
     extract::DefaultBodyLimit,
-    http::{HeaderValue, StatusCode, header::CONTENT_SECURITY_POLICY},
+    http::{
+        HeaderValue, StatusCode,
+        header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE},
+    },
     middleware,
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{MethodRouter, get},
 };
 use humanchat_domain::Store;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::{OpenApi, openapi};
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_swagger_ui::SwaggerUi;
+use utoipa_swagger_ui::{Config, SwaggerUi};
 
 mod account;
 mod admin;
@@ -61,6 +63,7 @@ pub struct App {
     pub(crate) authorities: Authorities,
     pub(crate) recorder: PrometheusHandle,
     pub(crate) admissions: Admissions,
+    pub(crate) exports: account::Exports,
     pub(crate) waits: sam::Waits,
 }
 
@@ -76,7 +79,7 @@ impl App {
     /// The same, with sockets that are held to other limits.
     ///
     /// # Errors
-    /// When the bus can't be listened to.
+    /// When the bus can't be listened to, or nothing can be measured.
     pub fn start_with(store: Store, limits: SocketLimits) -> anyhow::Result<Self> {
         tokio::task::spawn_blocking(humanchat_domain::auth::warm_up);
         Ok(Self {
@@ -84,6 +87,7 @@ impl App {
             authorities: Authorities::start(store.clone()),
             recorder: metrics::recorder()?,
             admissions: Admissions::new(store.settings().max_requests),
+            exports: account::Exports::default(),
             waits: sam::Waits::start(store.clone()),
             store,
         })
@@ -139,8 +143,8 @@ const SWAGGER_POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inlin
     frame-ancestors 'none'; base-uri 'none'";
 
 /// `/docs`, with errors in the envelope like everywhere else.
-fn swagger_ui(document: openapi::OpenApi) -> Router<App> {
-    let pages = Router::from(SwaggerUi::new("/docs").url("/openapi.json", document));
+fn swagger_ui() -> Router<App> {
+    let pages = Router::from(SwaggerUi::new("/docs").config(Config::from("/openapi.json")));
     pages.layer(middleware::map_response(async |mut page: Response| {
         if page.status().is_success() || page.status().is_redirection() {
             page.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(SWAGGER_POLICY));
@@ -151,6 +155,12 @@ fn swagger_ui(document: openapi::OpenApi) -> Router<App> {
     }))
 }
 
+/// A document that was written once.
+fn written(media_type: &'static str, text: String) -> MethodRouter<App> {
+    let text = Bytes::from(text);
+    get(move || async move { ([(CONTENT_TYPE, HeaderValue::from_static(media_type))], text) })
+}
+
 /// Every route, with every layer.
 ///
 /// # Errors
@@ -159,12 +169,12 @@ pub fn router(app: App) -> anyhow::Result<Router> {
     let admit = middleware::from_fn_with_state(app.admissions.clone(), admission::admit);
     let (paths, document) = features().layer(admit).merge(others()).split_for_parts();
     let document = docs::complete(document);
-    let yaml: Arc<str> = docs::yaml(&document)?.into();
     let routes = paths
         .merge(pages::routes(app.store.settings()))
         .merge(web::routes())
-        .route("/openapi.yaml", get(move || async move { ([("content-type", "application/yaml")], yaml.to_string()) }))
-        .merge(swagger_ui(document))
+        .route("/openapi.yaml", written("application/yaml", docs::yaml(&document)?))
+        .route("/openapi.json", written("application/json", document.to_json()?))
+        .merge(swagger_ui())
         .fallback(|| async { ApiError::not_found("route") })
         .method_not_allowed_fallback(|| async {
             ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this route does not take this method")

@@ -11,10 +11,9 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     App,
-    conversations::created_or_ok,
     edge::{
         caller::Caller,
-        command::{Answer, Command},
+        command::{Answer, Command, created_or_ok},
         error::ApiError,
         params::{Paging, Params, PathId},
     },

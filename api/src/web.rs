@@ -3,11 +3,13 @@
 //! The build is committed in `assets/web` and part of the program. Files carry a hash of what is in them in their
 //! names and never change; pages are asked for anew each time, and answered with 304 where they are known.
 
+use std::sync::LazyLock;
+
 use axum::{
     Router,
     extract::Path,
     http::{
-        HeaderMap, HeaderName, HeaderValue, StatusCode,
+        HeaderMap, HeaderValue, StatusCode,
         header::{ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY},
     },
     response::{IntoResponse, Response},
@@ -19,6 +21,8 @@ use sha2::{Digest, Sha256};
 use crate::{App, edge::error::ApiError};
 
 static BUILT: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/assets/web");
+static CONSOLE: LazyLock<Page> = LazyLock::new(|| Page::of(include_bytes!("../assets/web/console.html")));
+static TRY: LazyLock<Page> = LazyLock::new(|| Page::of(include_bytes!("../assets/web/try.html")));
 
 /// Nothing from elsewhere, nothing inline, no frame around it, and no form that is sent by the browser itself.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -26,8 +30,8 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 
 pub(crate) fn routes() -> Router<App> {
     // The operators' page reads from its own address which view to show.
-    let console = |headers: HeaderMap| async move { page("console.html", &headers) };
-    let asset = |Path(name): Path<String>, headers: HeaderMap| async move { asset(&name, &headers) };
+    let console = |headers: HeaderMap| async move { CONSOLE.answer(&headers) };
+    let asset = |Path(name): Path<String>| async move { asset(&name) };
     Router::new()
         .route("/console", get(console))
         .route("/console/", get(console))
@@ -42,51 +46,50 @@ pub(crate) fn wants_page(headers: &HeaderMap) -> bool {
 
 /// The page to try the product on, for development.
 pub(crate) fn try_page(headers: &HeaderMap) -> Response {
-    page("try.html", headers)
+    TRY.answer(headers)
 }
 
-fn page(name: &str, headers: &HeaderMap) -> Response {
-    let Some(file) = BUILT.get_file(name) else { return ApiError::not_found("page").into_response() };
-    let about = [
-        (CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
-        (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
-        (VARY, HeaderValue::from_static("accept")),
-    ];
-    answer(file, headers, about)
+/// A page, and what it holds in a word.
+struct Page {
+    html: &'static [u8],
+    tag: String,
+}
+
+impl Page {
+    fn of(html: &'static [u8]) -> Self {
+        let digest = Sha256::digest(html);
+        let head = digest.iter().take(8).fold(0_u64, |head, byte| (head << 8) | u64::from(*byte));
+        Self { html, tag: format!("\"{head:016x}\"") }
+    }
+
+    fn answer(&self, headers: &HeaderMap) -> Response {
+        let mut response = if knows(headers, &self.tag) {
+            StatusCode::NOT_MODIFIED.into_response()
+        } else {
+            ([(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"))], self.html).into_response()
+        };
+        response.headers_mut().extend([
+            (CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
+            (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+            (VARY, HeaderValue::from_static("accept")),
+        ]);
+        if let Ok(tag) = HeaderValue::from_str(&self.tag) {
+            response.headers_mut().insert(ETAG, tag);
+        }
+        response
+    }
 }
 
 /// A file of the pages. It is looked up among the names of the build, so it leads nowhere else.
-fn asset(name: &str, headers: &HeaderMap) -> Response {
+fn asset(name: &str) -> Response {
     let Some(file) = BUILT.get_file(format!("assets/{name}")) else {
         return ApiError::not_found("file").into_response();
     };
-    let for_ever = HeaderValue::from_static("public, max-age=31536000, immutable");
-    answer(file, headers, [(CACHE_CONTROL, for_ever)])
-}
-
-fn answer(
-    file: &'static File<'static>,
-    headers: &HeaderMap,
-    about: impl IntoIterator<Item = (HeaderName, HeaderValue)>,
-) -> Response {
-    let tag = tag(file);
-    let mut response = if knows(headers, &tag) {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        ([(CONTENT_TYPE, media_type(file))], file.contents()).into_response()
-    };
-    response.headers_mut().extend(about);
-    if let Ok(tag) = HeaderValue::from_str(&tag) {
-        response.headers_mut().insert(ETAG, tag);
-    }
-    response
-}
-
-/// What the file holds, in a word.
-fn tag(file: &File<'_>) -> String {
-    let digest = Sha256::digest(file.contents());
-    let head = digest.iter().take(8).fold(0_u64, |head, byte| (head << 8) | u64::from(*byte));
-    format!("\"{head:016x}\"")
+    let about = [
+        (CONTENT_TYPE, HeaderValue::from_static(media_type(file))),
+        (CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable")),
+    ];
+    (about, file.contents()).into_response()
 }
 
 /// Whether the client has it already.
@@ -100,7 +103,6 @@ fn knows(headers: &HeaderMap, tag: &str) -> bool {
 
 fn media_type(file: &File<'_>) -> &'static str {
     match file.path().extension().and_then(|extension| extension.to_str()) {
-        Some("html") => "text/html; charset=utf-8",
         Some("js") => "text/javascript; charset=utf-8",
         Some("css") => "text/css; charset=utf-8",
         Some("svg") => "image/svg+xml",

@@ -21,6 +21,10 @@ use crate::{App, MAX_BODY, server::BodyTimedOut};
 /// A valid body of a request that needs no caller. The request counts as an anonymous one.
 pub(crate) struct Body<T>(pub Valid<T>);
 
+/// The same with a refresh token, which can't be guessed: pages whose tokens have run out don't share the limit of those
+/// who guess passwords.
+pub(crate) struct ReturningBody<T>(pub Valid<T>);
+
 impl<T> FromRequest<App> for Body<T>
 where
     T: DeserializeOwned + Validate<Context = ()>,
@@ -28,12 +32,30 @@ where
     type Rejection = ApiError;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
-        let (parts, stream) = request.into_parts();
-        app.count(&parts, Subject::Anonymous).await?;
-        let headers = parts.headers.clone();
-        let bytes = read(Request::from_parts(parts, stream), app).await?;
-        parse(&headers, &bytes).map(Self)
+        count_and_read(request, app, Subject::Anonymous).await.map(Self)
     }
+}
+
+impl<T> FromRequest<App> for ReturningBody<T>
+where
+    T: DeserializeOwned + Validate<Context = ()>,
+{
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+        count_and_read(request, app, Subject::Returning).await.map(Self)
+    }
+}
+
+async fn count_and_read<T>(request: Request, app: &App, subject: Subject) -> Result<Valid<T>, ApiError>
+where
+    T: DeserializeOwned + Validate<Context = ()>,
+{
+    let (parts, stream) = request.into_parts();
+    app.count(&parts, subject).await?;
+    let headers = parts.headers.clone();
+    let bytes = read(Request::from_parts(parts, stream), app).await?;
+    parse(&headers, &bytes)
 }
 
 /// Reads a body of at most 64 KiB. One that is announced to be larger isn't waited for. While it is on its way the
@@ -83,6 +105,7 @@ where
         check_media_type(headers)?;
         bytes
     };
+    std::str::from_utf8(bytes).map_err(|error| ApiError::malformed(format!("the body is not UTF-8: {error}")))?;
     if bytes.trim_ascii_start().starts_with(b"[") {
         // serde would take an array for a struct, field by field.
         return Err(match check_json(bytes) {
@@ -95,7 +118,11 @@ where
         let path = error.path().to_string();
         let error = error.into_inner();
         match error.classify() {
+            // A field that doesn't fit counts only in what is JSON to its end.
             Category::Data => {
+                if let Err(error) = check_json(bytes) {
+                    return not_json(&error);
+                }
                 let (field, reason) = place(&path, &without_position(&error));
                 one(&field, reason)
             }
@@ -221,8 +248,12 @@ mod tests {
     }
 
     fn read(body: &str) -> Result<Valid<Thing>, (u16, String)> {
+        read_bytes(body.as_bytes())
+    }
+
+    fn read_bytes(body: &[u8]) -> Result<Valid<Thing>, (u16, String)> {
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
-        parse(&headers, body.as_bytes()).map_err(|error: ApiError| {
+        parse(&headers, body).map_err(|error: ApiError| {
             let fields = error.body().error.details.get("fields").and_then(|fields| fields.as_object()).cloned();
             (error.status().as_u16(), fields.unwrap_or_default().keys().cloned().collect::<Vec<_>>().join(","))
         })
@@ -263,8 +294,17 @@ mod tests {
             (r#"{"firstNumber": 1"#, 400, ""),
             (r#"{"firstNumber": 1} x"#, 400, ""),
             (r#"{"innerThings": [{"shortText": "\ud800"}]}"#, 400, ""),
+            (r#"{"secret":"#, 400, ""),
+            (r#"{"secret": 1"#, 400, ""),
+            (r#"{"firstNumber": "1""#, 400, ""),
+            (r#"{"firstNumber": "1"} x"#, 400, ""),
+            (r#"{"firstNumber": 1, "firstNumber": 2"#, 400, ""),
+            ("{} {}", 400, ""),
         ] {
             assert_eq!(read(body).unwrap_err(), (status, fields.to_owned()), "{body}");
+        }
+        for body in [&b"{\"secret\": \"\xff\"}"[..], b"[\"\xff\"]", b"{\"firstNumber\": \"\xed\xa0\x80\"}"] {
+            assert_eq!(read_bytes(body).unwrap_err(), (400, String::new()), "{}", body.escape_ascii());
         }
     }
 }

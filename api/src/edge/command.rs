@@ -54,7 +54,7 @@ where
         let headers = parts.headers.clone();
         let bytes = body::read(Request::from_parts(parts, stream), app).await?;
         let body = body::parse(&headers, &bytes)?;
-        if is_change && bytes.is_empty() && size_of::<T>() > 0 {
+        if is_change && bytes.is_empty() {
             return Err(body::missing());
         }
         let key = key.map(|key| Key { user_id: caller.user_id, route, key, body_hash: Sha256::digest(&bytes).into() });
@@ -210,6 +210,11 @@ impl Work {
 
 /// What a command's handler returns.
 pub(crate) type Answer = Result<Response, Stop>;
+
+/// 201 for something new, 200 for something found.
+pub(crate) fn created_or_ok(created: bool) -> StatusCode {
+    if created { StatusCode::CREATED } else { StatusCode::OK }
+}
 
 /// Why a handler ends early.
 pub(crate) enum Stop {

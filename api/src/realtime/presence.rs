@@ -57,11 +57,7 @@ impl Presence {
 }
 
 async fn keep(process: SocketProcess, mut changes: mpsc::UnboundedReceiver<Change>) {
-    let mut sockets: HashMap<UserId, usize> = HashMap::new();
-    // What the database was last told.
-    let mut told: HashSet<UserId> = HashSet::new();
-    // Where the two may differ.
-    let mut unsettled: HashSet<UserId> = HashSet::new();
+    let mut roll = Roll::default();
     let mut waiting = Vec::new();
     let mut batch = Vec::with_capacity(BATCH);
     let mut pause = Duration::ZERO;
@@ -73,19 +69,10 @@ async fn keep(process: SocketProcess, mut changes: mpsc::UnboundedReceiver<Chang
         for change in batch.drain(..) {
             match change {
                 Change::Came(user_id, done) => {
-                    *sockets.entry(user_id).or_default() += 1;
-                    unsettled.insert(user_id);
+                    roll.came(user_id);
                     waiting.push(done);
                 }
-                Change::Went(user_id) => {
-                    if let Some(count) = sockets.get_mut(&user_id) {
-                        *count -= 1;
-                        if *count == 0 {
-                            sockets.remove(&user_id);
-                            unsettled.insert(user_id);
-                        }
-                    }
-                }
+                Change::Went(user_id) => roll.went(user_id),
                 Change::End(done) => {
                     if let Err(error) = process.end().await {
                         tracing::warn!(%error, "the end of these sockets could not be told; it will be noticed");
@@ -95,16 +82,10 @@ async fn keep(process: SocketProcess, mut changes: mpsc::UnboundedReceiver<Chang
                 }
             }
         }
-        let (here, away): (Vec<_>, Vec<_>) = unsettled.iter().copied().partition(|id| sockets.contains_key(id));
-        let came: Vec<_> = here.into_iter().filter(|id| !told.contains(id)).collect();
-        let went: Vec<_> = away.into_iter().filter(|id| told.contains(id)).collect();
-        match process.report(&came, &went, || sockets.keys().copied().collect()).await {
+        let news = roll.news();
+        match process.report(&news.came, &news.went, || roll.everybody()).await {
             Ok(()) => {
-                unsettled.clear();
-                told.extend(came);
-                for id in went {
-                    told.remove(&id);
-                }
+                roll.told(news);
                 for done in waiting.drain(..) {
                     done.send(()).ok();
                 }
@@ -112,8 +93,112 @@ async fn keep(process: SocketProcess, mut changes: mpsc::UnboundedReceiver<Chang
             }
             Err(error) => {
                 tracing::warn!(%error, "presence could not be told; trying again");
+                roll.is_doubtful = true;
                 pause = RETRY;
             }
         }
+    }
+}
+
+/// Who is here, and what of it the database was told.
+#[derive(Debug, Default)]
+struct Roll {
+    sockets: HashMap<UserId, usize>,
+    /// Who is here as far as the database was last told.
+    told: HashSet<UserId>,
+    /// Where the two may differ.
+    unsettled: HashSet<UserId>,
+    /// The last report failed, which it may have done after its commit: nobody knows what the database knows of those
+    /// who are unsettled. To be told again does no harm.
+    is_doubtful: bool,
+}
+
+/// Who came and went since the last report.
+#[derive(Debug, PartialEq, Eq)]
+struct News {
+    came: Vec<UserId>,
+    went: Vec<UserId>,
+}
+
+impl Roll {
+    fn came(&mut self, user_id: UserId) {
+        *self.sockets.entry(user_id).or_default() += 1;
+        self.unsettled.insert(user_id);
+    }
+
+    fn went(&mut self, user_id: UserId) {
+        if let Some(count) = self.sockets.get_mut(&user_id) {
+            *count -= 1;
+            if *count == 0 {
+                self.sockets.remove(&user_id);
+                self.unsettled.insert(user_id);
+            }
+        }
+    }
+
+    fn everybody(&self) -> Vec<UserId> {
+        self.sockets.keys().copied().collect()
+    }
+
+    fn news(&self) -> News {
+        let is_news = |id: &UserId| self.is_doubtful || self.told.contains(id) != self.sockets.contains_key(id);
+        let news = self.unsettled.iter().copied().filter(is_news);
+        let (came, went) = news.partition(|id| self.sockets.contains_key(id));
+        News { came, went }
+    }
+
+    /// Notes that a report of this held.
+    fn told(&mut self, News { came, went }: News) {
+        self.unsettled.clear();
+        self.is_doubtful = false;
+        self.told.extend(came);
+        for id in went {
+            self.told.remove(&id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_failed_report_said_is_told_again_however_things_stand_by_then() {
+        let (ada, ben) = (UserId::new(), UserId::new());
+        let mut roll = Roll::default();
+        roll.came(ada);
+        assert_eq!(roll.news(), News { came: vec![ada], went: vec![] });
+        // The commit may have held. She leaves before anybody knows.
+        roll.is_doubtful = true;
+        roll.went(ada);
+        let news = roll.news();
+        assert_eq!(news, News { came: vec![], went: vec![ada] });
+        roll.told(news);
+
+        // The other way round.
+        roll.came(ben);
+        roll.told(roll.news());
+        roll.went(ben);
+        assert_eq!(roll.news(), News { came: vec![], went: vec![ben] });
+        roll.is_doubtful = true;
+        roll.came(ben);
+        let news = roll.news();
+        assert_eq!(news, News { came: vec![ben], went: vec![] });
+        roll.told(news);
+        assert_eq!(roll.news(), News { came: vec![], went: vec![] }, "it is settled");
+    }
+
+    #[test]
+    fn who_comes_and_goes_between_two_reports_is_no_news() {
+        let (ada, ben) = (UserId::new(), UserId::new());
+        let mut roll = Roll::default();
+        roll.came(ada);
+        roll.told(roll.news());
+        roll.came(ada);
+        roll.went(ada);
+        roll.came(ben);
+        roll.went(ben);
+        assert_eq!(roll.news(), News { came: vec![], went: vec![] });
+        assert_eq!(roll.everybody(), [ada]);
     }
 }

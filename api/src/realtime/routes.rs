@@ -11,9 +11,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use humanchat_domain::{
-    auth::{self, AccessToken},
+    auth::{self, AccessToken, IssuedTicket},
     event::Channel,
-    id::{LoginId, UserId},
+    id::UserId,
     rate_limits::Subject,
 };
 use serde::Deserialize;
@@ -31,7 +31,7 @@ use crate::{
     edge::{
         caller::{Caller, bearer},
         error::ApiError,
-        params::{Params, PathId},
+        params::{Named, Params, PathId},
     },
     web,
 };
@@ -61,8 +61,8 @@ struct Door {
 enum Key {
     /// A good access token.
     Login(AccessToken),
-    /// Perhaps a ticket.
-    Ticket(String),
+    /// A ticket of ours, which may have been used.
+    Ticket(IssuedTicket),
 }
 
 impl FromRequestParts<App> for Door {
@@ -73,12 +73,8 @@ impl FromRequestParts<App> for Door {
         let Params(params) = Params::<DoorParams>::from_request_parts(parts, app).await?;
         // What can be refused at once doesn't wait in line.
         let key = Key::of(app, params.token.as_deref().or_else(|| bearer(&parts.headers)));
-        match &key {
-            Ok(Key::Login(token)) => app.count(parts, Subject::User(token.user_id)).await?,
-            // Whose it is shows when it is used; to get it was a request that counted.
-            Ok(Key::Ticket(_)) => {}
-            Err(_) => app.count(parts, Subject::Stranger).await?,
-        }
+        let subject = key.as_ref().map_or(Subject::Stranger, |key| Subject::User(key.user_id()));
+        app.count(parts, subject).await?;
         let key = key?;
         if params.tab.as_ref().is_some_and(|tab| tab.len() > 128) {
             return Err(ApiError::malformed("tab must have at most 128 bytes"));
@@ -89,7 +85,10 @@ impl FromRequestParts<App> for Door {
         let admission = app.hub.gate().admit().await?;
         let login_id = match key {
             Key::Login(token) => token.login_id,
-            Key::Ticket(ticket) => use_ticket(app, parts, &ticket).await?,
+            Key::Ticket(ticket) => {
+                let _turn = app.hub.gate().turn().await;
+                auth::use_ticket(&app.store, &ticket).await?.ok_or_else(ApiError::unauthenticated)?
+            }
         };
         let caller = app.caller_of(login_id).await?;
         parts.extensions.insert(caller);
@@ -103,19 +102,17 @@ impl Key {
         if token.contains('.') {
             Ok(Self::Login(app.store.verify_token(token)?))
         } else {
-            Ok(Self::Ticket(token.to_owned()))
+            Ok(Self::Ticket(app.store.check_ticket(token)?))
         }
     }
-}
 
-/// The login that a ticket was issued to.
-async fn use_ticket(app: &App, parts: &Parts, ticket: &str) -> Result<LoginId, ApiError> {
-    let _turn = app.hub.gate().turn().await;
-    let login_id = auth::use_ticket(&app.store, ticket).await?;
-    if login_id.is_none() {
-        app.count(parts, Subject::Stranger).await?;
+    /// Whose it is.
+    fn user_id(&self) -> UserId {
+        match self {
+            Self::Login(token) => token.user_id,
+            Self::Ticket(ticket) => ticket.user_id,
+        }
     }
-    login_id.ok_or_else(ApiError::unauthenticated)
 }
 
 /// Browsers say where a page came from; pages from elsewhere are refused. Other clients say nothing.
@@ -168,14 +165,15 @@ async fn all_channels(State(app): State<App>, door: Door) -> Response {
 /// A socket that listens to its user's notifications from the start.
 #[utoipa::path(get, path = "/notifications/{userId}", tag = "Sockets", params(("userId" = UserId, Path), DoorParams), security((), ("bearer" = [])),
     responses((status = 101, description = "A socket that listens to `notifications:{userId}`"),
-        (status = 403, description = "`forbidden`: somebody else's notifications, or foreign `Origin`")))]
+        (status = 403, description = "`forbidden`: foreign `Origin`")))]
 async fn notifications(
     State(app): State<App>,
     door: Door,
     PathId(user_id): PathId<UserId>,
 ) -> Result<Response, ApiError> {
     if door.caller.user_id != user_id {
-        return Err(ApiError::forbidden("these notifications are somebody else's"));
+        // As if there were nobody of that name.
+        return Err(ApiError::not_found(UserId::WHAT));
     }
     Ok(door.open(&app, Some(Channel::Notifications(user_id))))
 }

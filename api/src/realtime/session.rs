@@ -27,6 +27,11 @@ const BURST: u32 = 200;
 /// How often it may say something beyond that. Who says more is read more slowly.
 const EVERY: Duration = Duration::from_millis(20);
 
+/// What isn't there, isn't the caller's or is no channel at all looks the same.
+fn no_channel() -> ApiError {
+    ApiError::not_found("channel")
+}
+
 pub(super) struct Session {
     seat: Seat,
     heard: LastHeard,
@@ -86,7 +91,7 @@ impl Session {
         match frame {
             ClientFrame::Subscribe { channel, after } => match channel.parse() {
                 Ok(known) => self.subscribe(known, after).await,
-                Err(_) => self.refuse(&ApiError::not_found("channel"), Some(&channel)),
+                Err(_) => self.refuse(&no_channel(), Some(&channel)),
             },
             ClientFrame::Unsubscribe { channel } => match channel.parse() {
                 Ok(known) if self.seat.leave(known) => self.say(ServerFrame::Unsubscribed { channel: known }),
@@ -141,7 +146,7 @@ impl Session {
         if let Channel::Sessions(owner) | Channel::Notifications(owner) = channel
             && owner != self.seat.user_id
         {
-            return Err(ApiError::forbidden("this channel is somebody else's"));
+            return Err(no_channel());
         }
         let held = self.seat.hub().hold(channel);
         held.tune_in().await;
@@ -154,7 +159,7 @@ impl Session {
     /// Goes live on where somebody stands, beginning with where they stand now.
     async fn watch(&mut self, user_id: UserId, held: &Held) -> Result<(), ApiError> {
         if !self.seat.hub().statuses().learn(user_id).await? {
-            return Err(ApiError::not_found("user"));
+            return Err(no_channel());
         }
         let channel = Channel::Status(user_id);
         self.say(ServerFrame::Subscribed { channel, seq: 0, recovered: true });
@@ -168,7 +173,7 @@ impl Session {
     async fn join(&mut self, channel: Channel, held: &Held, after: Option<i64>) -> Result<(), ApiError> {
         let hub = self.seat.hub().clone();
         let wish = Wish { user_id: self.seat.user_id, channel, after };
-        let standing = hub.standings().ask(wish).await?.ok_or_else(|| ApiError::not_found("conversation"))?;
+        let standing = hub.standings().ask(wish).await?.ok_or_else(no_channel)?;
         let mut told = after.filter(|_| standing.recovered).unwrap_or(standing.seq);
         self.say(ServerFrame::Subscribed { channel, seq: standing.seq, recovered: standing.recovered });
         self.seat.joined(channel);

@@ -128,7 +128,7 @@ impl HyperService<Request<Incoming>> for Routes {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             drop(handling);
-            Ok(response)
+            Ok(if is_http_1 { response } else { response.map(|answer| body::read(answer, traffic)) })
         }
         .boxed()
     }

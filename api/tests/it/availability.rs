@@ -187,6 +187,14 @@ async fn why_a_time_is_missing_is_for_the_host_and_staff() {
     let [guest, host, _] = berliner(&api).await;
     let query = "from=2026-11-16&to=2026-11-16&explain=true";
     guest.slots_of(&host, query).await.refused(403, "forbidden");
+    let mut missing =
+        ["user_01jd8t6ze5fkxrv8q3w2m9n7ab", "x"].map(|id| format!("/api/availability/{id}?{query}")).to_vec();
+    missing.push("/api/users/user_01jd8t6ze5fkxrv8q3w2m9n7ab".to_owned());
+    for path in missing {
+        let answer = guest.get(&path).await;
+        answer.refused(404, "resource_not_found");
+        assert_eq!(answer.json()["error"]["message"], "user not found", "{path}");
+    }
     let own = host.slots_of(&host, query).await.ok(200);
     assert_eq!(own["slots"], json!([]));
     assert_eq!(strings(&own["missing"], "reason"), ["too_soon"; 3]);

@@ -67,6 +67,10 @@ async fn what_is_not_json_is_malformed_and_what_does_not_fit_is_invalid() {
         r#"{"instantRatePerMinute": 01}"#,
         r#"{"instantRatePerMinute": .5}"#,
         "[1",
+        r#"{"broken":"#,
+        r#"{"broken": 1"#,
+        r#"{"bio": 5"#,
+        r#"{"bio": 5} {}"#,
     ] {
         casey.profile(body).await.refused(400, "malformed_request");
     }
@@ -76,6 +80,8 @@ async fn what_is_not_json_is_malformed_and_what_does_not_fit_is_invalid() {
         b"\xff\xfe{\x00}\x00",
         b"\x00",
         b"{\"bio\xff\": 1}",
+        b"{\"nope\": \"\xff\"}",
+        b"[\"\xff\"]",
     ] {
         let answer = casey.send_bytes(Method::PATCH, "/api/users/me", bytes.to_vec()).await;
         answer.refused(400, "malformed_request");
@@ -105,11 +111,9 @@ async fn what_is_not_json_is_malformed_and_what_does_not_fit_is_invalid() {
         let details = casey.profile(body).await.refused(422, "validation_failed");
         assert!(details["fields"][field].is_string(), "{body}: {details}");
     }
-    for nested in
-        [deep("[", "]"), deep("{\"a\":", "1}"), "[".repeat(60_000), format!("{{\"skills\": {}", "[".repeat(60_000))]
-    {
-        let answer = casey.profile(&nested).await;
-        assert!(answer.status == 400 || answer.status == 422, "{answer:?}");
+    casey.profile(&deep("[", "]")).await.refused(422, "validation_failed");
+    for nested in [deep("{\"a\":", "1}"), "[".repeat(60_000), format!("{{\"skills\": {}", "[".repeat(60_000))] {
+        casey.profile(&nested).await.refused(400, "malformed_request");
     }
     assert_eq!(casey.bio().await, "");
 }

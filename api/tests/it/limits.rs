@@ -3,7 +3,10 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use humanchat_domain::{clock::Clock, testing::TestDatabase};
+use humanchat_domain::{
+    clock::Clock,
+    testing::{TableLock, TestDatabase},
+};
 use reqwest::Method;
 use serde_json::json;
 use tokio::{sync::Barrier, task::block_in_place};
@@ -11,6 +14,7 @@ use tokio::{sync::Barrier, task::block_in_place};
 use crate::{
     openapi::{document, operations},
     redis::PrivateRedis,
+    scene::text,
     support::{Answer, Api, PASSWORD, PATIENCE, Person, Socket, api_on},
 };
 
@@ -27,6 +31,12 @@ fn refused(answers: &[Answer]) -> usize {
 }
 
 impl Api {
+    async fn refresh_in_vain(&self, from: &str) -> u16 {
+        let body = json!({"refreshToken": "used up"});
+        let request = self.http.post(self.url("/api/auth/refresh")).header("x-forwarded-for", from).json(&body);
+        self.send(request).await.status.as_u16()
+    }
+
     async fn sign_in_wrongly(&self, from: Option<&str>) -> Answer {
         let body = json!({"email": "nobody@example.com", "password": "wrong horse"});
         let request = self.http.post(self.url("/api/auth/login")).json(&body);
@@ -143,6 +153,13 @@ async fn nobody_uses_up_anybody_elses_limit() {
     let request = api.http.post(api.url("/api/auth/login")).header("x-forwarded-for", "198.51.100.4");
     let request = request.bearer_auth(&casey.token).json(&body);
     assert_eq!(api.send(request).await.status, 429, "a token doesn't help to guess passwords");
+
+    // Neither who guesses passwords nor pages that ask with old tokens keep those of an address from refreshing theirs.
+    for (from, expected) in [("198.51.100.4", [401, 401, 401, 429]), ("198.51.100.3", [401, 401, 401, 429])] {
+        for expected in expected {
+            assert_eq!(api.refresh_in_vain(from).await, expected, "from {from}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -191,6 +208,7 @@ async fn every_route_is_limited_but_those_for_operators() {
     let api = api_on(&TestDatabase::create().await, Clock::System, &settings).await;
     let person = api.register("Only").await;
     assert_eq!(person.get("/api/auth/me").await.status, 200);
+    api.refresh("used up").await.refused(401, "unauthenticated");
     for operation in operations(&document()) {
         let method: Method = operation.method.to_uppercase().parse().unwrap();
         let path = operation.path.replace("{userId}", &person.id).replace("{id}", &person.id);
@@ -214,6 +232,31 @@ async fn every_route_is_limited_but_those_for_operators() {
     for path in ["/", "/docs/", "/openapi.json", "/openapi.yaml", "/magic-link"] {
         assert_eq!(person.get(path).await.status, 200, "{path}");
     }
+}
+
+#[tokio::test]
+async fn tickets_are_counted_before_the_database_is_asked() {
+    let settings = [("RATE_LIMIT_USER", "3"), ("TRUSTED_PROXIES", "127.0.0.1")];
+    let api = api_on(&TestDatabase::create().await, Clock::System, &settings).await;
+    let person = api.register("Often").await;
+    let ticket = text(&person.post("/api/ws/ticket", json!({})).await.ok(201)["ticket"]);
+    let made_up = format!("{}{}", &ticket[..ticket.len() - 4], "AAAA");
+    let door = async |ticket: &str, from: &str| {
+        let request = api.http.get(api.url(&format!("/ws?token={ticket}"))).header("x-forwarded-for", from);
+        let request = request.header("connection", "upgrade").header("upgrade", "websocket");
+        let request =
+            request.header("sec-websocket-version", "13").header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+        request.send().await.unwrap().status().as_u16()
+    };
+    // One that was used counts for whom it was issued to, however often it comes.
+    for expected in [101, 401, 401, 429] {
+        assert_eq!(door(&ticket, "198.51.100.1").await, expected);
+    }
+    let lock = TableLock::take(&api.store, "socket_tickets").await;
+    for made_up in [&made_up, "x", "x", "x"].iter().zip([401, 401, 401, 429]) {
+        assert_eq!(door(made_up.0, "198.51.100.2").await, made_up.1, "{made_up:?}");
+    }
+    lock.release().await;
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 import createClient from "openapi-fetch";
 
-import { taken } from "./failure";
+import { Failure, taken } from "./failure";
 import type { components, paths } from "./schema";
 
 export type Schemas = components["schemas"];
@@ -61,11 +61,13 @@ export class Login {
     return this.#renewal;
   }
 
+  /** Whether the api took the refresh token; throws a {@link Failure} where it didn't say. */
   async #trade(): Promise<boolean> {
     const body = { refreshToken: this.#auth.refreshToken };
-    const { data, response } = await anonymous.POST("/api/auth/refresh", { body });
+    const { data, error, response } = await anonymous.POST("/api/auth/refresh", { body });
     if (data) this.#auth = data;
     else if (response.status === 401) this.onEnd();
+    else throw Failure.fromAnswer(response, error);
     return data !== undefined;
   }
 }

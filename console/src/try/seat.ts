@@ -152,7 +152,7 @@ export class Seat {
         if (payload.userId === this.otherId) this.set({ typedAt: Date.now() });
         break;
       case "sam.delta":
-        this.set({ samDraft: this.state.samDraft.slice(0, payload.offset as number) + String(payload.text) });
+        this.set({ samDraft: beginning(this.state.samDraft, payload.offset as number) + String(payload.text) });
         break;
       case "status.changed":
         if (payload.user_id !== this.otherId) break;
@@ -178,6 +178,11 @@ export class Seat {
     const line = { at: Date.now(), isOurs, type, channel, seq, text: JSON.stringify(frame, null, 2) };
     this.set({ log: [line, ...this.state.log].slice(0, KEPT_LINES) });
   }
+}
+
+/** The first so many characters, counted as the api counts them: an emoji is one. */
+function beginning(text: string, count: number): string {
+  return Array.from(text).slice(0, count).join("");
 }
 
 /** Messages by their numbers, each once. */

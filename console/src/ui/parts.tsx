@@ -48,6 +48,11 @@ export function Field({ label, hint, children }: {
   );
 }
 
+/** The words of a type, all of them: one that is missing or too much doesn't compile. */
+export function every<T extends string>(words: Record<T, true>): readonly T[] {
+  return Object.keys(words) as T[];
+}
+
 /** A choice among words. */
 export function Choice<T extends string>({ label, value, of, onChange, all }: {
   label: string;

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use magic_link::{AskMagicLink, UseMagicLink, ask_magic_link, mail_magic_link, use_magic_link};
-pub use token::{AccessToken, Keys, Role};
+pub use token::{AccessToken, IssuedTicket, Keys, Role};
 
 use crate::{
     Store,
@@ -194,12 +194,12 @@ pub struct Ticket {
     pub expires_at: Timestamp,
 }
 
-/// Issues a socket ticket to a login.
+/// Issues a socket ticket to a login of somebody's.
 ///
 /// # Errors
 /// The database's.
-pub async fn issue_ticket(tx: &mut Tx, login_id: LoginId) -> Result<Ticket> {
-    let (ticket, hash) = token::random();
+pub async fn issue_ticket(tx: &mut Tx, user_id: UserId, login_id: LoginId) -> Result<Ticket> {
+    let (ticket, hash) = tx.store().keys.issue_ticket(user_id);
     let expires_at = tx.now() + TimeDelta::seconds(TICKET_SECS);
     queries::insert_ticket(tx.conn(), &hash, login_id, expires_at).await?;
     Ok(Ticket { ticket, expires_at: Timestamp(expires_at) })
@@ -209,8 +209,8 @@ pub async fn issue_ticket(tx: &mut Tx, login_id: LoginId) -> Result<Ticket> {
 ///
 /// # Errors
 /// The database's.
-pub async fn use_ticket(store: &Store, ticket: &str) -> Result<Option<LoginId>> {
-    Ok(queries::take_ticket(&store.pool, &token::hash(ticket), store.clock.now()).await?)
+pub async fn use_ticket(store: &Store, ticket: &IssuedTicket) -> Result<Option<LoginId>> {
+    Ok(queries::take_ticket(&store.pool, &ticket.hash, store.clock.now()).await?)
 }
 
 /// A sign-in of somebody's.

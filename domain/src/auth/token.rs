@@ -14,6 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use signature::{Error as SignatureError, Signer, Verifier};
+use uuid::Uuid;
 
 use crate::{
     error::{Error, Refusal, Result},
@@ -25,6 +26,10 @@ const AUDIENCE: &str = "humanchat-api";
 /// RFC 9068: says that this JWT is an access token and nothing else.
 const TYPE: &str = "at+jwt";
 const LIFETIME: TimeDelta = TimeDelta::minutes(15);
+/// How many bytes of a socket ticket prove that it is ours.
+const TICKET_PROOF: usize = 16;
+/// How many bytes a socket ticket has: a user's id, 256 random bits, and the proof.
+const TICKET: usize = 16 + 32 + TICKET_PROOF;
 
 /// What somebody may do beyond their own affairs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
@@ -59,12 +64,22 @@ struct Claims {
     exp: i64,
 }
 
+/// A socket ticket that was issued here. Whether it was used or is too old is another question.
+#[derive(Debug)]
+pub struct IssuedTicket {
+    /// Who it was issued to.
+    pub user_id: UserId,
+    /// What is stored of it.
+    pub(super) hash: Vec<u8>,
+}
+
 /// Keys derived from the one secret, one for each purpose.
 pub struct Keys {
     encoding: EncodingKey,
     decoding: DecodingKey,
     validation: Validation,
     cursor: [u8; 32],
+    ticket: [u8; 32],
 }
 
 impl std::fmt::Debug for Keys {
@@ -90,11 +105,45 @@ impl Keys {
             decoding: DecodingKey::from_secret(secret),
             validation,
             cursor: derive(secret, b"humanchat cursor v1"),
+            ticket: derive(secret, b"humanchat ticket v1"),
         }
     }
 
     pub(crate) fn cursor_mac(&self) -> Hmac<Sha256> {
         keyed(&self.cursor)
+    }
+
+    /// A socket ticket for somebody, and the hash that is stored in its stead: whose it is, 256 random bits, and a
+    /// proof that both are ours.
+    pub(super) fn issue_ticket(&self, user_id: UserId) -> (String, Vec<u8>) {
+        let random: [u8; 32] = rand::random();
+        let mut bytes = [&user_id.0.as_bytes()[..], &random].concat();
+        let proof = self.ticket_mac(&bytes).finalize().into_bytes();
+        bytes.extend_from_slice(&proof[..TICKET_PROOF]);
+        let text = BASE64_URL_SAFE_NO_PAD.encode(bytes);
+        let hash = hash(&text);
+        (text, hash)
+    }
+
+    /// Tells a socket ticket of ours from one that somebody made up.
+    ///
+    /// # Errors
+    /// `Unauthenticated`.
+    fn check_ticket(&self, ticket: &str) -> Result<IssuedTicket, Refusal> {
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(ticket).map_err(|_| Refusal::Unauthenticated)?;
+        let (signed, proof) = bytes
+            .split_last_chunk::<TICKET_PROOF>()
+            .filter(|_| bytes.len() == TICKET)
+            .ok_or(Refusal::Unauthenticated)?;
+        self.ticket_mac(signed).verify_truncated_left(proof).map_err(|_| Refusal::Unauthenticated)?;
+        let user_id = Uuid::from_slice(&signed[..16]).map_err(|_| Refusal::Unauthenticated)?;
+        Ok(IssuedTicket { user_id: UserId(user_id), hash: hash(ticket) })
+    }
+
+    fn ticket_mac(&self, signed: &[u8]) -> Hmac<Sha256> {
+        let mut mac = keyed(&self.ticket);
+        mac.update(signed);
+        mac
     }
 
     /// Signs an access token; also says when it ends.
@@ -145,6 +194,14 @@ impl crate::Store {
     /// `Unauthenticated` or `TokenExpired`.
     pub fn verify_token(&self, token: &str) -> Result<AccessToken, Refusal> {
         self.keys.verify(token, self.clock.now())
+    }
+
+    /// Tells a socket ticket of ours from one that somebody made up.
+    ///
+    /// # Errors
+    /// `Unauthenticated`.
+    pub fn check_ticket(&self, ticket: &str) -> Result<IssuedTicket, Refusal> {
+        self.keys.check_ticket(ticket)
     }
 }
 
@@ -296,6 +353,22 @@ mod tests {
             changed("exp", serde_json::Value::Null),
         ] {
             assert_eq!(ours.verify(&bad, at(1_000)).unwrap_err(), Refusal::Unauthenticated, "{bad}");
+        }
+    }
+
+    #[test]
+    fn tickets_are_told_from_made_up_ones_without_the_database() {
+        let (ours, user) = (keys(SECRET), UserId::new());
+        let (ticket, stored) = ours.issue_ticket(user);
+        let known = ours.check_ticket(&ticket).unwrap();
+        assert_eq!((known.user_id, known.hash), (user, stored));
+        let theirs = keys("another secret, also 32 bytes long!!").issue_ticket(user).0;
+        let of_another = BASE64_URL_SAFE_NO_PAD
+            .encode([&UserId::new().0.as_bytes()[..], &BASE64_URL_SAFE_NO_PAD.decode(&ticket).unwrap()[16..]].concat());
+        let short = BASE64_URL_SAFE_NO_PAD.encode([0; TICKET - 1]);
+        let cut = &ticket[..ticket.len() - 4];
+        for bad in ["", "x", "👩", cut, &short, &theirs, &of_another, &format!("{ticket}AAAA"), &random().0] {
+            assert_eq!(ours.check_ticket(bad).unwrap_err(), Refusal::Unauthenticated, "{bad}");
         }
     }
 

@@ -24,8 +24,8 @@ use crate::{
 
 /// Rows of a page.
 const PAGE: u8 = 100;
-/// Pages that wait for the reader.
-const AHEAD: usize = 4;
+/// Pages that wait for the reader, besides the one that is being written.
+const AHEAD: usize = 1;
 
 /// The user's document, in parts. An error ends it early; so does a reader who goes away.
 ///

@@ -28,6 +28,8 @@ const RESPITE: Duration = Duration::from_secs(1);
 pub enum Subject {
     /// Nobody's, on a route that asks for no login.
     Anonymous,
+    /// Nobody's yet, with a refresh token.
+    Returning,
     /// Nobody's, on a route that does.
     Stranger,
     /// A signed-in user's.
@@ -80,7 +82,7 @@ impl RateLimits {
     pub async fn take(&self, address: IpAddr, subject: Subject) -> Result<(), Refusal> {
         let limit = match subject {
             Subject::Anonymous => &self.0.anonymous,
-            Subject::Stranger | Subject::User(_) => &self.0.user,
+            Subject::Returning | Subject::Stranger | Subject::User(_) => &self.0.user,
             Subject::Staff(_) => &self.0.staff,
         };
         let Some(limit) = limit else { return Ok(()) };
@@ -125,6 +127,7 @@ fn key(address: IpAddr, subject: Subject) -> String {
     let network = network(address);
     match subject {
         Subject::Anonymous => format!("hc:limit:anonymous:{network}"),
+        Subject::Returning => format!("hc:limit:returning:{network}"),
         Subject::Stranger => format!("hc:limit:user:{network}"),
         Subject::User(id) => format!("hc:limit:user:{network}:{id}"),
         Subject::Staff(id) => format!("hc:limit:staff:{network}:{id}"),

@@ -137,7 +137,7 @@ pub const ROWS: &[Row] = &[
     anybody("get /", Nothing, "", 200),
     members("get /", Nothing, UPGRADE, 101),
     members("get /ws", Nothing, UPGRADE, 101),
-    row("get /notifications/{userId}", Host, UPGRADE, [401, 403, 403, 101, 403, 403]),
+    row("get /notifications/{userId}", Host, UPGRADE, [401, 404, 404, 101, 404, 404]),
     anybody("get /health/live", Nothing, "", 200),
     anybody("get /health/ready", Nothing, "", 200),
     anybody("get /metrics", Nothing, "", 200),

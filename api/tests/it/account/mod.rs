@@ -5,14 +5,20 @@ mod leaving;
 
 use std::time::Duration;
 
-use humanchat_domain::{auth::Role, event::Channel, mail, testing};
+use humanchat_domain::{
+    auth::Role,
+    clock::Clock,
+    event::Channel,
+    mail,
+    testing::{self, TableLock, TestDatabase, noon, sign_in_many},
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
     invites::three,
     scene::{eventually, id, strings, text},
-    support::{Answer, Person, api},
+    support::{Answer, Person, api, api_on},
 };
 
 impl Person<'_> {
@@ -61,6 +67,36 @@ async fn an_export_has_everything_of_the_user_and_nothing_of_others() {
     let numbers: Vec<_> = messages.iter().map(|message| message["messageId"].as_i64().unwrap()).collect();
     assert_eq!(numbers, (1..=230).rev().collect::<Vec<_>>(), "each once, over all pages");
     assert_eq!(third.get("/api/users/me/export").await.ok(200)["requests"], json!([]));
+}
+
+#[tokio::test]
+async fn a_user_has_one_export_at_a_time_and_a_process_sixteen() {
+    let settings = [("DATABASE_POOL", "24")];
+    let api = api_on(&TestDatabase::create().await, Clock::manual(noon()), &settings).await;
+    let people = sign_in_many(&api.store, 17).await;
+    let people: Vec<_> = people.iter().map(|person| Person::signed_in(&api, person)).collect();
+    let (path, late) = ("/api/users/me/export", &people[16]);
+    // Exports begin, and come no further than this.
+    let lock = TableLock::take(&api.store, "attendance").await;
+    let mut under_way = Vec::new();
+    for person in &people[..16] {
+        let begun = person.request(Method::GET, path).send().await.unwrap();
+        assert_eq!(begun.status(), 200);
+        under_way.push(begun);
+    }
+    let again = people[0].get(path).await;
+    again.refused(429, "rate_limited");
+    assert!(again.headers.contains_key("retry-after"));
+    let refused = late.get(path).await;
+    refused.refused(503, "service_unavailable");
+    assert!(refused.headers.contains_key("retry-after"));
+    lock.release().await;
+    assert!(under_way.remove(0).text().await.unwrap().ends_with('}'));
+    people[0].get(path).await.ok(200);
+    late.get(path).await.ok(200);
+    for export in under_way {
+        assert!(export.text().await.unwrap().ends_with('}'));
+    }
 }
 
 #[tokio::test]

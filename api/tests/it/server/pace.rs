@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use humanchat_api::server::{Caps, Timeouts};
 use humanchat_domain::testing::TableLock;
-use reqwest::Method;
+use reqwest::{Client, Method};
 use tokio::time::{interval, sleep};
 
 use super::{HURRIED, LIVE, bounded, memory_kib};
@@ -177,6 +177,21 @@ async fn http_2_without_a_window_is_closed_too() {
     // The head of the answer came, and nothing of its body.
     let frames = frames(&read);
     assert!(frames.contains(&(1, 1)) && !frames.iter().any(|(kind, _)| *kind == 0), "{frames:?}");
+}
+
+#[tokio::test]
+async fn http_2_that_is_read_slowly_is_not_cut() {
+    let api = bounded(HURRIED, Caps::default(), &[]).await;
+    let client = Client::builder().http2_prior_knowledge().http2_initial_stream_window_size(16 * 1024);
+    let began = Instant::now();
+    let mut answer = client.build().unwrap().get(api.url("/openapi.yaml")).send().await.unwrap();
+    let mut read = Vec::new();
+    while let Some(part) = answer.chunk().await.unwrap() {
+        read.extend_from_slice(&part);
+        sleep(HURRIED.keep_alive / 5).await;
+    }
+    assert!(began.elapsed() > HURRIED.keep_alive * 2, "{:?}", began.elapsed());
+    assert!(read == api.anonymous(Method::GET, "/openapi.yaml", None).await.text.as_bytes());
 }
 
 /// The frames of HTTP/2: type and stream of each.

@@ -199,6 +199,6 @@ async fn a_ticket_is_its_owners_alone() {
     let (ada, ben) = (api.register("Ada").await, api.register("Ben").await);
     let ticket = text(&ben.post("/api/ws/ticket", json!({})).await.ok(201)["ticket"]);
     let path = |owner: &str| format!("/notifications/{owner}?token={ticket}");
-    assert_eq!(refusal(opening(&api, &path(&ada.id))).await, (403, "forbidden".into()));
+    assert_eq!(refusal(opening(&api, &path(&ada.id))).await, (404, "resource_not_found".into()));
     assert_eq!(refusal(opening(&api, &path(&ben.id))).await, (401, "unauthenticated".into()), "it was used up");
 }

@@ -132,10 +132,10 @@ async fn pages_of_foreign_origins_open_no_sockets() {
 async fn nobody_opens_the_notifications_of_others() {
     let api = api().await;
     let (ada, ben) = (api.register("Ada").await, api.register("Ben").await);
-    let path = format!("/notifications/{}?token={}", ben.id, ada.token);
-    assert_eq!(refusal(opening(&api, &path)).await, (403, "forbidden".into()));
-    let path = format!("/notifications/somebody?token={}", ada.token);
-    assert_eq!(refusal(opening(&api, &path)).await, (404, "resource_not_found".into()));
+    for whose in [ben.id.as_str(), "user_01jd8t6ze5fkxrv8q3w2m9n7ab", "somebody"] {
+        let path = format!("/notifications/{whose}?token={}", ada.token);
+        assert_eq!(refusal(opening(&api, &path)).await, (404, "resource_not_found".into()), "{whose}");
+    }
 }
 
 #[tokio::test]

@@ -169,6 +169,25 @@ async fn a_process_that_was_given_up_for_dead_tells_of_its_people_anew() {
     assert!(ada.sees_online(&ben).await);
 }
 
+#[tokio::test]
+async fn what_is_told_twice_is_as_if_told_once() {
+    let api = api().await;
+    let (ada, ben) = (api.register("Ada").await, api.register("Ben").await);
+    let mut watcher = ada.watch(&ben).await;
+    let people = [id(&ben.id)];
+    let process = SocketProcess::new(api.store.clone());
+    for _ in 0..2 {
+        process.report(&people, &[], || people.to_vec()).await.unwrap();
+    }
+    assert_eq!(watcher.status(&ben).await, online());
+    watcher.quiet().await;
+    for _ in 0..2 {
+        process.report(&[], &people, Vec::new).await.unwrap();
+    }
+    assert_eq!(watcher.status(&ben).await, offline());
+    watcher.quiet().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_that_reports_while_it_is_swept_keeps_its_people() {
     let api = api().await;

@@ -4,7 +4,7 @@ import { taken } from "../../api/failure";
 import type { Schemas } from "../../api/login";
 import { ago, count, when } from "../../ui/format";
 import { useDeed, usePages } from "../../ui/hooks";
-import { Problem } from "../../ui/parts";
+import { every, Problem } from "../../ui/parts";
 import { PagedTable } from "../../ui/Table";
 import { Person } from "../Person";
 import { useStaff } from "../staff";
@@ -12,7 +12,7 @@ import { useStaff } from "../staff";
 type Request = Schemas["Request"];
 type RequestedPerson = Schemas["RequestedPerson"];
 
-const STATES = ["pending", "contacted", "declined", "onboarded"] as const satisfies RequestedPerson["status"][];
+const STATES = every<RequestedPerson["status"]>({ pending: true, contacted: true, declined: true, onboarded: true });
 
 /** One cursor goes through both lists: an entry is of one or the other. */
 type Entry = { request: Request } | { person: RequestedPerson };

@@ -4,7 +4,7 @@ import { taken } from "../../api/failure";
 import type { Schemas } from "../../api/login";
 import { words, when } from "../../ui/format";
 import { usePages } from "../../ui/hooks";
-import { Choice } from "../../ui/parts";
+import { Choice, every } from "../../ui/parts";
 import { PagedTable } from "../../ui/Table";
 import { Person } from "../Person";
 import { useFilters } from "../route";
@@ -12,9 +12,17 @@ import { useStaff } from "../staff";
 
 type Entry = Schemas["AuditEntry"];
 
-const ACTIONS = [
-  "user_changed", "requested_person_changed", "announcement_created", "job_retried", "job_cancelled", "queue_paused", "queue_resumed",
-] as const satisfies Entry["action"][];
+const ACTIONS = every<Entry["action"]>({
+  user_changed: true,
+  requested_person_changed: true,
+  request_decided: true,
+  payment_refunded: true,
+  announcement_created: true,
+  job_retried: true,
+  job_cancelled: true,
+  queue_paused: true,
+  queue_resumed: true,
+});
 
 export function Audit() {
   const { api } = useStaff();

@@ -5,10 +5,10 @@ import { useState } from "preact/hooks";
 import { taken } from "../../api/failure";
 import type { Schemas } from "../../api/login";
 import { useDeed } from "../../ui/hooks";
-import { Choice, Dialog, Field, Problem } from "../../ui/parts";
+import { Choice, Dialog, every, Field, Problem } from "../../ui/parts";
 import { useStaff } from "../staff";
 
-const AUDIENCES = ["all", "hosts", "staff"] as const satisfies Schemas["Audience"][];
+const AUDIENCES = every<Schemas["Audience"]>({ all: true, hosts: true, staff: true });
 const WHO: Record<Schemas["Audience"], string> = { all: "everybody", hosts: "all hosts", staff: "all staff" };
 
 /** A wall time of the writer's, as the api wants it. */

@@ -6,14 +6,14 @@ import { taken } from "../../api/failure";
 import type { Schemas } from "../../api/login";
 import { ago, shortId, when } from "../../ui/format";
 import { useDeed, usePages, usePolled } from "../../ui/hooks";
-import { Choice, Dialog, Field, Problem, State } from "../../ui/parts";
+import { Choice, Dialog, every, Field, Problem, State } from "../../ui/parts";
 import { PagedTable } from "../../ui/Table";
 import { useFilters } from "../route";
 import { useStaff } from "../staff";
 
 type Job = Schemas["QueuedJob"];
 
-const STATES = ["available", "running", "parked", "done", "cancelled"] as const satisfies Schemas["JobState"][];
+const STATES = every<Schemas["JobState"]>({ available: true, running: true, parked: true, done: true, cancelled: true });
 /** A look at a job that may be running. */
 const LOOK_MS = 5_000;
 

@@ -6,7 +6,7 @@ import { taken } from "../../api/failure";
 import type { Schemas } from "../../api/login";
 import { words } from "../../ui/format";
 import { useDeed } from "../../ui/hooks";
-import { Choice, Dialog, Field, Problem } from "../../ui/parts";
+import { Choice, Dialog, every, Field, Problem } from "../../ui/parts";
 import { address, follow } from "../route";
 import { useStaff } from "../staff";
 
@@ -29,6 +29,8 @@ const LABELS: Record<keyof Wish, string> = {
   confidentialRate: "Rate hidden from others",
   suspended: "Suspended: shut out within five seconds",
 };
+const ROLES = every<Schemas["Role"]>({ user: true, manager: true, admin: true });
+const DISPLAY_MODES = every<Schemas["DisplayMode"]>({ normal: true, by_request: true, confidential: true });
 const FLAGS = ["managed", "confidentialRate", "suspended"] as const;
 
 function standing(member: Member): Wish {
@@ -93,8 +95,8 @@ export function MemberDialog({ member, onClose, onChange }: {
       <form onSubmit={submit}>
         <fieldset disabled={apply.isBusy}>
           <legend class="visually-hidden">Decide</legend>
-          <Choice label={LABELS.role} value={wish.role} of={["user", "manager", "admin"]} onChange={(role) => role && set({ role })} />
-          <Choice label={LABELS.displayMode} value={wish.displayMode} of={["normal", "by_request", "confidential"]}
+          <Choice label={LABELS.role} value={wish.role} of={ROLES} onChange={(role) => role && set({ role })} />
+          <Choice label={LABELS.displayMode} value={wish.displayMode} of={DISPLAY_MODES}
             onChange={(displayMode) => displayMode && set({ displayMode })} />
           {FLAGS.map((flag) => (
             <label key={flag} class="check">

@@ -4,7 +4,7 @@ import { taken } from "../../api/failure";
 import type { Schemas } from "../../api/login";
 import { minor, shortId, when, words } from "../../ui/format";
 import { usePages, usePolled } from "../../ui/hooks";
-import { Choice, Problem, State } from "../../ui/parts";
+import { Choice, every, Problem, State } from "../../ui/parts";
 import { PagedTable, Table } from "../../ui/Table";
 import { Person } from "../Person";
 import { useFilters } from "../route";
@@ -15,10 +15,10 @@ const EVERY_MS = 60_000;
 
 type Payment = Schemas["Payment"];
 
-const STATES = [
-  "requires_payment", "authorized", "capturing", "captured", "voided", "refunded", "failed",
-] as const satisfies Payment["status"][];
-const KINDS = ["session", "donation"] as const satisfies Payment["kind"][];
+const STATES = every<Payment["status"]>({
+  requires_payment: true, authorized: true, capturing: true, captured: true, voided: true, refunded: true, failed: true,
+});
+const KINDS = every<Payment["kind"]>({ session: true, donation: true });
 
 export function Payments() {
   const { api } = useStaff();

@@ -4,7 +4,7 @@ import { taken } from "../../api/failure";
 import type { Schemas } from "../../api/login";
 import { price, shortId, when } from "../../ui/format";
 import { usePages } from "../../ui/hooks";
-import { Choice, State } from "../../ui/parts";
+import { Choice, every, State } from "../../ui/parts";
 import { PagedTable } from "../../ui/Table";
 import { Person } from "../Person";
 import { useFilters } from "../route";
@@ -12,8 +12,8 @@ import { useStaff } from "../staff";
 
 type Session = Schemas["Session"];
 
-const STATES = ["pending", "in_progress", "complete", "cancelled", "no_show"] as const satisfies Session["status"][];
-const TYPES = ["instant", "scheduled"] as const satisfies Session["type"][];
+const STATES = every<Session["status"]>({ pending: true, in_progress: true, complete: true, cancelled: true, no_show: true });
+const TYPES = every<Session["type"]>({ instant: true, scheduled: true });
 
 export function Sessions() {
   const { api } = useStaff();

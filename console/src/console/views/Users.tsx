@@ -6,7 +6,7 @@ import { taken } from "../../api/failure";
 import type { Schemas } from "../../api/login";
 import { when } from "../../ui/format";
 import { usePages } from "../../ui/hooks";
-import { Choice, Field, State } from "../../ui/parts";
+import { Choice, every, Field, State } from "../../ui/parts";
 import { PagedTable } from "../../ui/Table";
 import { useFilters } from "../route";
 import { useStaff } from "../staff";
@@ -14,7 +14,7 @@ import { MemberDialog } from "./Member";
 
 type Member = Schemas["Member"];
 
-const ROLES = ["user", "manager", "admin"] as const satisfies Schemas["Role"][];
+const ROLES = every<Schemas["Role"]>({ user: true, manager: true, admin: true });
 const MANAGED = ["managed", "not_managed"] as const;
 
 export function Users() {
