@@ -67,7 +67,9 @@ need_node() {
     local old
     old=$(node --version)
     npm_install dev/node || return
-    PATH=$PWD/dev/node/node_modules/.bin:$PATH
+    # npm makes no link to a program of this name.
+    local bin
+    for bin in "$PWD"/dev/node/node_modules/node-*/bin; do PATH=$bin:$PATH; done
     hash -r
     if ! node_is_new; then
         echo "Node $old is too old: 20.19 or newer is needed"
