@@ -143,7 +143,8 @@ async fn measure(arguments: &Arguments) -> Result<()> {
 /// Puts a part's tables in the place of those before.
 fn write(document: &Path, part: &str, tables: String) -> Result<()> {
     let before = fs::read_to_string(document).unwrap_or_default();
-    fs::write(document, report::document(&before, &[(part, tables)])).with_context(|| format!("cannot write {DOCUMENT}"))?;
+    fs::write(document, report::document(&before, &[(part, tables)]))
+        .with_context(|| format!("cannot write {DOCUMENT}"))?;
     println!("{DOCUMENT} written");
     Ok(())
 }

@@ -64,7 +64,10 @@ pub async fn run(stage: &Stage, plan: &Plan) -> Result<Section> {
         place.api.program.stop().await?;
         let read = scans::of_growing_tables(stage, &place.database).await?;
         for (table, rows) in &read {
-            say(&format!("growth: of {} messages, {rows} rows of {table} were read without an index", thousands(*size)));
+            say(&format!(
+                "growth: of {} messages, {rows} rows of {table} were read without an index",
+                thousands(*size)
+            ));
         }
         if *size >= LARGE {
             reads.push(rows_without_index(*size, &read));

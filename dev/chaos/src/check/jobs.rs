@@ -52,7 +52,9 @@ pub(super) fn what_waits_for_the_clock_has_a_job(case: &Case) -> Vec<Violation> 
         for minutes in REMINDERS {
             let is_past = session.start_time - TimeDelta::minutes(minutes) <= case.tables.read_at;
             let key = format!("{id}:{}:{minutes}", session.version);
-            finder.expect(is_past || has("remind_of_session", &key), || format!("no {minutes} minutes' reminder of {session:?}"));
+            finder.expect(is_past || has("remind_of_session", &key), || {
+                format!("no {minutes} minutes' reminder of {session:?}")
+            });
         }
     }
     finder.found
