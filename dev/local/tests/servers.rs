@@ -56,7 +56,7 @@ async fn data_stays_with_the_account_that_made_it() -> Result<()> {
     }
     let scratch = Scratch::create()?;
     let server = Postgres::start(durable(&scratch))?;
-    let mut connection = PgConnection::connect(&server.url("postgres")).await?;
+    let mut connection = PgConnection::connect(&server.superuser_url("postgres")).await?;
     sqlx::raw_sql("create table notes (note text); insert into notes values ('kept')").execute(&mut connection).await?;
     drop(server);
 
@@ -64,7 +64,7 @@ async fn data_stays_with_the_account_that_made_it() -> Result<()> {
     let cluster = scratch.postgres().join("cluster");
     ensure!(Command::new("chown").args(["-R", "nobody"]).arg(&cluster).status()?.success());
     let server = Postgres::start(durable(&scratch))?;
-    assert_eq!(notes(&server.url("postgres")).await?, 1);
+    assert_eq!(notes(&server.superuser_url("postgres")).await?, 1);
     let owner = Account::for_data(&cluster)?.context("we are root")?;
     assert_eq!(owner.name, "nobody");
     Ok(())
