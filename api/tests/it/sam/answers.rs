@@ -30,7 +30,10 @@ async fn the_model_looks_things_up_and_proposes() {
             ("search_people", json!({"words": "bees", "maxRatePerMinute": 3})),
             ("list_my_sessions", json!({})),
         ]),
-        Move::Call(vec![("find_slots", json!({"userId": host.id, "from": "2026-11-17", "to": "2026-11-17"}))]),
+        Move::Call(vec![
+            ("find_slots", json!({"userId": host.id, "from": "2026-11-18", "to": "2026-11-18"})),
+            ("find_slots", json!({"userId": host.id, "from": "2026-11-17", "to": "2026-11-18"})),
+        ]),
         Move::reply(
             "River has time, at $120 for an hour: 9:00 would do.",
             &json!([
@@ -44,7 +47,12 @@ async fn the_model_looks_things_up_and_proposes() {
     assert_eq!(answer.get("fallback"), None, "{answer}");
     assert_eq!(actions(&answer, "show_profiles")[0]["profiles"][0]["rate_per_minute"], 2.5);
     let slots = actions(&answer, "show_slots")[0]["slots"].as_array().unwrap();
-    assert_eq!(slots.len(), 3);
+    let starts: Vec<_> = slots.iter().map(|slot| text(&slot["start"])).collect();
+    assert_eq!(
+        (starts.len(), starts.is_sorted_by(|one, next| one < next)),
+        (6, true),
+        "each once, in order: {starts:?}"
+    );
     let first = json!({"start": "2026-11-17T08:00:00.000Z", "end": "2026-11-17T09:00:00.000Z", "price": 120, "currency": "usd"});
     assert_eq!(slots[0], first);
     assert_eq!(actions(&answer, "follow_up_prompt")[0]["prompt"], "And in the afternoon?");
