@@ -92,10 +92,11 @@ async fn recipient(
             Some(if caller == terms.host { terms.guest } else { terms.host })
         }
     };
-    let Some(named) = new.recipient_user_id.map(|id| id.get("user")).transpose()? else { return Ok(other) };
-    if named == caller {
+    let named = new.recipient_user_id.map(|id| id.get("user")).transpose()?;
+    if named == Some(caller) {
         return Err(Refusal::field("recipientUserId", "must be somebody else").into());
     }
-    users::status_of(tx, named).await?.ok_or(Refusal::NotFound("user"))?;
-    Ok(Some(named))
+    let Some(payee) = named.or(other) else { return Ok(None) };
+    users::status_of(tx, payee).await?.ok_or(Refusal::NotFound("user"))?;
+    Ok(Some(payee))
 }

@@ -215,7 +215,7 @@ pub async fn present(store: &Store, request_id: Option<String>, id: PaymentId) -
     };
     let (payment, seen) = match made {
         Some(made) => (made.payment, made.seen),
-        None => (reload(store, id).await?, None),
+        None => (load(store, id).await?, None),
     };
     if payment.status == PaymentState::Failed {
         return Err(Refusal::UpstreamFailed("the payment provider did not take this payment").into());
@@ -234,7 +234,8 @@ pub async fn present(store: &Store, request_id: Option<String>, id: PaymentId) -
     Ok(Opened { payment, client_secret, checkout_url })
 }
 
-async fn reload(store: &Store, id: PaymentId) -> Result<Payment> {
+/// A payment as it is now, outside any transaction.
+async fn load(store: &Store, id: PaymentId) -> Result<Payment> {
     let mut connection = store.pool.acquire().await?;
     let payment = queries::find(&mut connection, id, None).await?;
     connection.give_back();

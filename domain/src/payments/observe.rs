@@ -41,9 +41,10 @@ pub(super) async fn lock(tx: &mut Tx, id: PaymentId) -> Result<()> {
     Ok(())
 }
 
-/// Kinds of differences that are of the past once the payment has moved on.
-const PASSING: [&str; 5] =
-    ["stands_elsewhere", "not_what_was_asked", "held_for_nothing", "refund_failed", "call_refused"];
+/// Kinds of differences that are of the past once the payment has moved on; what a host has too much is another
+/// amount then, and noted anew.
+const PASSING: [&str; 6] =
+    ["stands_elsewhere", "not_what_was_asked", "held_for_nothing", "refund_failed", "call_refused", payouts::OVERPAID];
 
 /// What a session says about paying for it.
 pub(super) async fn terms(tx: &mut Tx, session: SessionId) -> Result<Terms> {

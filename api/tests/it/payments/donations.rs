@@ -104,6 +104,8 @@ async fn odd_amounts_are_refused_by_name_and_leave_nothing() {
     assert_eq!((&yen["payment"]["amount"], &yen["payment"]["currency"]), (&json!(50), &json!("jpy")));
     let given = guest.post(PATH, json!({"amount": 500, "sessionId": session})).await.ok(201);
     assert_eq!(given["payment"]["payee_user_id"], json!(host.id), "on the occasion of a session, its other person");
+    host.leaves().await.ok(204);
+    guest.post(PATH, json!({"amount": 500, "sessionId": session})).await.refused(404, "resource_not_found");
 }
 
 #[tokio::test]

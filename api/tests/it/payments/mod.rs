@@ -3,6 +3,7 @@
 mod books;
 mod donations;
 mod faults;
+mod gaps;
 mod holds;
 mod payouts;
 mod random;

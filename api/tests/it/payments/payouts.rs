@@ -21,11 +21,11 @@ use crate::{
 };
 
 const PATH: &str = "/api/payments/account";
-const WEEK: Duration = Duration::from_hours(7 * 24);
+pub const WEEK: Duration = Duration::from_hours(7 * 24);
 
 impl Till {
     /// The host tells the provider all it wants to know.
-    async fn onboard(&self, host: &Person<'_>) {
+    pub async fn onboard(&self, host: &Person<'_>) {
         let opened = host.post(PATH, json!({})).await.ok(200);
         self.on_page(&text(&opened["onboardingUrl"]), &[("action", "pay")]).await;
         self.settle().await;
@@ -33,7 +33,7 @@ impl Till {
     }
 
     /// What was captured for half an hour, with this card.
-    async fn earned(&self, guest: &Person<'_>, host: &Person<'_>, card: &str) -> Value {
+    pub async fn earned(&self, guest: &Person<'_>, host: &Person<'_>, card: &str) -> Value {
         let session = self.agreed(guest, host).await;
         let opened = guest.pay_session(&session, "create").await.ok(201);
         self.pay_with(card, &opened).await;
@@ -46,25 +46,25 @@ impl Till {
     }
 
     /// Passes on what is due.
-    async fn pay_hosts(&self) {
+    pub async fn pay_hosts(&self) {
         payments::pay_hosts(&self.api.store).await.unwrap();
         self.settle().await;
     }
 
     /// The transfers at the provider: how much, and how much of it was taken back.
-    async fn transfers(&self) -> Vec<[i64; 2]> {
+    pub async fn transfers(&self) -> Vec<[i64; 2]> {
         let state = self.state().await;
         let amounts = |transfer: &Value| ["amount", "amount_reversed"].map(|name| transfer[name].as_i64().unwrap());
         state["transfers"].as_array().unwrap().iter().map(amounts).collect()
     }
 
     /// What the kinds of open differences are.
-    async fn differences(&self) -> Vec<String> {
+    pub async fn differences(&self) -> Vec<String> {
         payments::open_differences(&self.api.store).await.unwrap().into_iter().map(|found| found.kind).collect()
     }
 
     /// Answers the one dispute there is.
-    async fn answer_dispute(&self, evidence: &str) {
+    pub async fn answer_dispute(&self, evidence: &str) {
         let dispute = text(&self.state().await["disputes"][0]["id"]);
         let url = format!("{}/v1/disputes/{dispute}", self.base_url);
         let body = format!("evidence[uncategorized_text]={evidence}");
@@ -77,7 +77,7 @@ impl Till {
 
 const GOOD: &str = "4242424242424242";
 
-async fn staying(till: &Till) -> [Person<'_>; 2] {
+pub async fn staying(till: &Till) -> [Person<'_>; 2] {
     let [guest, host, _] = till.people().await;
     [guest.staying(), host.staying()]
 }

@@ -12,7 +12,7 @@ use humanchat_jobs::payments::MakePaymentCall;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Payment, PaymentKind, accounts, observe,
+    Payment, PaymentKind, accounts, load, observe,
     parties::{self, PartyKind},
     payouts, queries, saved_cards,
     stripe::{Checkout, Failure, Intent, Setup, Transfer},
@@ -75,6 +75,8 @@ pub(super) const MOST_ROUNDS: i64 = 5;
 /// The provider's own failure, after it was looked up that nothing came of the call.
 pub(super) const FAILED: &str = "upstream_failed";
 pub(super) const TOO_OLD: &str = "key_too_old";
+/// Our own refusal to pass on what the payer's bank may take back.
+pub(super) const DISPUTED: &str = "disputed";
 
 /// What the provider showed.
 #[derive(Debug)]
@@ -199,13 +201,6 @@ async fn party(store: &Store, call: &Call, payment: &Payment) -> Result<Option<S
         (CallKind::Transfer, Some(payee)) => accounts::ready(store, payee).await,
         _ => Ok(None),
     }
-}
-
-async fn load(store: &Store, id: PaymentId) -> Result<Payment> {
-    let mut conn = store.pool.acquire().await?;
-    let payment = queries::find(&mut conn, id, None).await?;
-    conn.give_back();
-    payment.ok_or(Error::Internal("a payment vanished"))
 }
 
 /// Writes down how a call ended, and moves the payment to where the provider says it is. `before` is

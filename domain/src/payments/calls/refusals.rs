@@ -42,7 +42,8 @@ pub(super) async fn follow(tx: &mut Tx, call: &Call, code: &str) -> Result<()> {
         saved_cards::refused(tx, &payment).await?;
     } else if call.kind == CallKind::Transfer {
         payouts::refused(tx, &payment, code).await?;
-    } else if still_wanted(call.kind, &payment) {
+    } else if call.kind != CallKind::ReverseTransfer && still_wanted(call.kind, &payment) {
+        // What can't be taken back of a transfer is noted by whoever counts how much that is.
         let details = json!({"call": call.id, "asked": call.kind, "amount": call.amount_minor, "code": code});
         differences::note(tx, Some(payment.id), &call.id.to_string(), "call_refused", &details).await?;
     }

@@ -2,13 +2,14 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Call, CallKind, End, Seen};
+use super::{Call, CallKind, DISPUTED, End, Seen};
 use crate::{
     Store,
     error::Result,
     payments::{
         Payment,
-        stripe::{Around, Failure, Held, Intent, Order, Page, PassingOn, Stripe},
+        payouts::DisputeState,
+        stripe::{Around, Failure, Held, Intent, Order, Page, PassingOn, Stripe, Transfer},
     },
 };
 
@@ -49,31 +50,43 @@ pub(super) async fn send(
             // What that makes of the payment.
             Seen::Intent(stripe.intent(intent_id).await.ok().flatten().ok_or(unknown)?)
         }
-        CallKind::Transfer => {
-            let intent_id = intent_id.ok_or_else(|| unknown.clone())?;
-            let intent = stripe.intent(intent_id).await.ok().flatten();
-            let charge_id = intent.and_then(|intent| intent.charge_id);
-            let Some(account_id) = party else {
-                let message = "the host's account takes no transfers now".to_owned();
-                return Err(Failure::Refused { code: "account_not_ready".to_owned(), message });
-            };
-            let charge_id = charge_id.as_deref().ok_or(unknown)?;
-            let what = PassingOn {
-                payment_id: payment.id,
-                call_id: call.id,
-                amount_minor: call.amount_minor,
-                currency: &payment.currency,
-                account_id,
-                charge_id,
-            };
-            Seen::Transfer(stripe.transfer(&call.key, &what).await?)
-        }
+        CallKind::Transfer => Seen::Transfer(pass_on(stripe, call, payment, party).await?),
         CallKind::ReverseTransfer => {
             let transfer_id = call.transfer_id.as_deref().ok_or_else(|| unknown.clone())?;
             stripe.reverse(&call.key, transfer_id, call.id, call.amount_minor).await?;
             Seen::Transfer(stripe.transfer_by_id(transfer_id).await.ok().flatten().ok_or(unknown)?)
         }
     })
+}
+
+/// Passes on what a host earned, unless the payer's bank disputes it: that may not have been heard yet.
+async fn pass_on(
+    stripe: &Stripe,
+    call: &Call,
+    payment: &Payment,
+    account_id: Option<&str>,
+) -> Result<Transfer, Failure> {
+    let unknown = || Failure::Unknown { answered: false };
+    let refused = |code: &str, message: &str| Failure::Refused { code: code.to_owned(), message: message.to_owned() };
+    let not_ready = || refused("account_not_ready", "the host's account takes no transfers now");
+    let account_id = account_id.ok_or_else(not_ready)?;
+    let intent_id = payment.intent_id.as_deref().ok_or_else(unknown)?;
+    let intent = stripe.intent(intent_id).await.ok().flatten().ok_or_else(unknown)?;
+    if intent.is_disputed {
+        let dispute = stripe.dispute_of(intent_id).await.ok().flatten().ok_or_else(unknown)?;
+        if dispute.state != DisputeState::Won {
+            return Err(refused(DISPUTED, "the payer's bank disputes the payment"));
+        }
+    }
+    let what = PassingOn {
+        payment_id: payment.id,
+        call_id: call.id,
+        amount_minor: call.amount_minor,
+        currency: &payment.currency,
+        account_id,
+        charge_id: intent.charge_id.as_deref().ok_or_else(unknown)?,
+    };
+    stripe.transfer(&call.key, &what).await
 }
 
 /// What came of a call that may have been made; none while nothing shows.

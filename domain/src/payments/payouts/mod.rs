@@ -7,12 +7,13 @@
 mod queries;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use humanchat_jobs::payments::SyncPayment;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
     Payment, PaymentKind, PaymentState, amounts,
-    calls::{Ask, CallKind, ask, ask_back},
+    calls::{Ask, CallKind, DISPUTED, ask, ask_back},
     differences, ledger, notices, observe,
     queries::open_call_of,
     stripe::{Dispute, Transfer},
@@ -44,6 +45,8 @@ pub(super) struct Standing {
     pub dispute: Option<DisputeState>,
 }
 
+/// The kind of difference that is noted while a host has more than their share, and it can't be taken back.
+pub(super) const OVERPAID: &str = "overpaid";
 /// How long after a refusal it is tried again.
 const PAUSE: TimeDelta = TimeDelta::days(1);
 /// How many are looked at at a time.
@@ -92,6 +95,7 @@ pub(super) async fn follow(tx: &mut Tx, id: PaymentId) -> Result<()> {
     if missing < 0 {
         return take_back(tx, &payment, -missing).await;
     }
+    differences::resolve(tx, &id.to_string(), &[OVERPAID]).await?;
     if payout.payout_at.is_none_or(|at| at > now) {
         return Ok(());
     }
@@ -106,11 +110,11 @@ pub(super) async fn follow(tx: &mut Tx, id: PaymentId) -> Result<()> {
     Ok(())
 }
 
-/// Has some taken back of the latest transfer that has some left.
+/// Has some taken back of a transfer that has some left. Where that was refused, staff learn how much it is.
 async fn take_back(tx: &mut Tx, payment: &Payment, amount: i64) -> Result<()> {
     if queries::is_reversal_refused(tx.conn(), payment.id).await? {
-        // Staff know of it.
-        return Ok(());
+        let details = json!({"overpaid": amount, "currency": payment.currency, "share": share(payment)});
+        return differences::note(tx, Some(payment.id), &payment.id.to_string(), OVERPAID, &details).await;
     }
     if let Some((transfer_id, left)) = queries::reversible(tx.conn(), payment.id).await? {
         ask_back(tx, payment.id, &transfer_id, amount.min(left)).await?;
@@ -118,10 +122,14 @@ async fn take_back(tx: &mut Tx, payment: &Payment, amount: i64) -> Result<()> {
     Ok(())
 }
 
-/// A transfer was refused: staff learn of it, and it is tried again the next day.
+/// A transfer was refused: staff learn of it, and it is tried again the next day. A dispute that we did not hear
+/// of is looked at, and is what they learn of.
 pub(super) async fn refused(tx: &mut Tx, payment: &Payment, code: &str) -> Result<()> {
     let again = tx.now() + PAUSE;
     queries::plan(tx.conn(), payment.id, again).await?;
+    if let (DISPUTED, Some(object_id)) = (code, payment.intent_id.clone()) {
+        return tx.enqueue(&SyncPayment { object_id });
+    }
     let details = json!({"code": code, "currency": payment.currency, "share": share(payment)});
     differences::note(tx, Some(payment.id), &payment.id.to_string(), "payout_refused", &details).await
 }

@@ -6,7 +6,10 @@ use sqlx::PgConnection;
 use super::{DisputeState, Standing};
 use crate::{
     id::PaymentId,
-    payments::{calls::MOST_ROUNDS, stripe::Transfer},
+    payments::{
+        calls::{FAILED, MOST_ROUNDS, TOO_OLD},
+        stripe::Transfer,
+    },
     pool::Pool,
 };
 
@@ -55,7 +58,7 @@ pub(super) async fn has_account(conn: &mut PgConnection, id: PaymentId) -> sqlx:
     .await
 }
 
-/// The latest transfer of which not all was taken back, and how much is left.
+/// A transfer of which not all was taken back, and how much is left.
 pub(super) async fn reversible(conn: &mut PgConnection, id: PaymentId) -> sqlx::Result<Option<(String, i64)>> {
     let row = sqlx::query!(
         r#"select id, amount_minor - reversed_minor as "left!" from payment_transfers
@@ -68,10 +71,11 @@ pub(super) async fn reversible(conn: &mut PgConnection, id: PaymentId) -> sqlx::
 /// Whether the provider said no to taking some back, or failed at it again and again.
 pub(super) async fn is_reversal_refused(conn: &mut PgConnection, id: PaymentId) -> sqlx::Result<bool> {
     sqlx::query_scalar!(
-        r#"select count(*) >= $2 or count(*) filter (where error_code <> 'upstream_failed') > 0 as "is!"
+        r#"select count(*) >= $2 or count(*) filter (where error_code <> all ($3)) > 0 as "is!"
            from payment_calls where payment_id = $1 and kind = 'reverse_transfer' and state = 'refused'"#,
         id.0,
         MOST_ROUNDS,
+        &[FAILED, TOO_OLD] as &[&str],
     )
     .fetch_one(conn)
     .await

@@ -14,6 +14,8 @@ use crate::{Store, error::Result};
 const OVERLAP: TimeDelta = TimeDelta::minutes(15);
 /// How far back the first look goes.
 const FAR_BACK: TimeDelta = TimeDelta::days(8);
+/// How much of the list is read before it is kept that it was: a long gap is caught up with bit by bit.
+const WINDOW: TimeDelta = TimeDelta::hours(1);
 /// How long something may be unsettled before it is asked for.
 const PATIENCE: TimeDelta = TimeDelta::minutes(10);
 const HELD_FOR_NOTHING: &str = "held_for_nothing";
@@ -26,17 +28,30 @@ const BATCH: i64 = 200;
 /// `UpstreamTimeout`, `UpstreamFailed`, `Unavailable`: the next look has it.
 pub async fn reconcile(store: &Store) -> Result<()> {
     let now = store.clock.now();
-    hear_what_was_missed(store, now).await?;
+    // What asks the provider for nothing, and what asks for little, does not wait for what may be long.
     ask_for_unsettled(store, now).await?;
-    find_strange_holds(store).await
+    let looked = find_strange_holds(store).await;
+    hear_what_was_missed(store, now).await?;
+    looked
 }
 
-/// Takes the events that no webhook brought.
+/// Takes the events that no webhook brought, the oldest window first.
 async fn hear_what_was_missed(store: &Store, now: DateTime<Utc>) -> Result<()> {
-    let since = queries::events_read(&store.pool).await?.map_or(now - FAR_BACK, |read| read - OVERLAP);
+    let mut from = queries::events_read(&store.pool).await?.map_or(now - FAR_BACK, |read| read - OVERLAP);
+    loop {
+        // The last window has no end: the provider's clock may be ahead of ours.
+        let until = Some(from + WINDOW).filter(|end| *end < now);
+        hear_window(store, from, until).await?;
+        queries::set_events_read(&store.pool, until.unwrap_or(now)).await?;
+        let Some(end) = until else { return Ok(()) };
+        from = end;
+    }
+}
+
+async fn hear_window(store: &Store, from: DateTime<Utc>, until: Option<DateTime<Utc>>) -> Result<()> {
     let (mut missed, mut after) = (0, None);
     loop {
-        let (notices, next) = store.stripe()?.notices_since(since, after).await?;
+        let (notices, next) = store.stripe()?.notices_between(from, until, after).await?;
         let mut tx = store.begin(None).await?;
         for notice in notices.iter().rev() {
             missed += u32::from(webhooks::take(&mut tx, notice).await?);
@@ -48,15 +63,19 @@ async fn hear_what_was_missed(store: &Store, now: DateTime<Utc>) -> Result<()> {
         after = next;
     }
     if missed > 0 {
-        tracing::warn!(missed, "events had not been delivered");
+        tracing::warn!(missed, %from, "events had not been delivered");
     }
-    Ok(queries::set_events_read(&store.pool, now).await?)
+    Ok(())
 }
 
-/// Asks for jobs that look after payments and calls which have stood still.
+/// Asks for jobs that look after payments and calls which have stood still, and after what was told and never
+/// looked at: its job was parked, or ran just before the event was stored.
 async fn ask_for_unsettled(store: &Store, now: DateTime<Utc>) -> Result<()> {
     let mut tx = store.begin(None).await?;
     for object_id in queries::unsettled(tx.conn(), now - PATIENCE, now, BATCH).await? {
+        tx.enqueue(&SyncPayment { object_id })?;
+    }
+    for object_id in queries::not_looked_at(tx.conn(), now - PATIENCE, BATCH).await? {
         tx.enqueue(&SyncPayment { object_id })?;
     }
     for payment_id in queries::forgotten_cards(tx.conn(), now - PATIENCE, BATCH).await? {

@@ -47,6 +47,22 @@ pub(super) async fn unsettled(
     .await
 }
 
+/// What the provider told of that nobody has looked at. Any of it, lest what can't be looked at keep the rest waiting.
+pub(super) async fn not_looked_at(
+    conn: &mut PgConnection,
+    before: DateTime<Utc>,
+    limit: i64,
+) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar!(
+        r#"select object_id as "object_id!" from webhook_events where state = 'waiting' and received_at < $1
+           group by object_id order by random() limit $2"#,
+        before,
+        limit,
+    )
+    .fetch_all(conn)
+    .await
+}
+
 /// Saved cards that should have been authorised.
 pub(super) async fn forgotten_cards(
     conn: &mut PgConnection,

@@ -143,13 +143,17 @@ impl Stripe {
         Ok(false)
     }
 
-    /// What happened since then, the newest first: the page after an event, and where the next begins.
-    pub(in crate::payments) async fn notices_since(
+    /// What happened from then until before then, the newest first: the page after an event, and where the next
+    /// begins.
+    pub(in crate::payments) async fn notices_between(
         &self,
-        since: DateTime<Utc>,
+        from: DateTime<Utc>,
+        until: Option<DateTime<Utc>>,
         after: Option<String>,
     ) -> Result<(Vec<Notice>, Option<String>)> {
-        let mut request = ListEvent::new().created(RangeQueryTs::gte(since.timestamp())).limit(PAGE);
+        let (gte, lt) = (Some(from.timestamp()), until.map(|until| until.timestamp()));
+        let range = RangeQueryTs::Bounds(RangeBoundsTs { gte, lt, ..Default::default() });
+        let mut request = ListEvent::new().created(range).limit(PAGE);
         if let Some(after) = after {
             request = request.starting_after(after);
         }
