@@ -34,6 +34,7 @@ mod notifications;
 mod pages;
 mod payments;
 mod realtime;
+mod recent;
 mod requests;
 mod sam;
 pub mod server;
@@ -52,6 +53,7 @@ use edge::{
     error::ApiError,
     layers,
 };
+use recent::Recent;
 
 /// What handlers work with.
 #[derive(Debug, Clone)]
@@ -62,6 +64,9 @@ pub struct App {
     pub(crate) recorder: PrometheusHandle,
     pub(crate) admissions: Admissions,
     pub(crate) waits: sam::Waits,
+    /// For whoever watches this process, which nothing limits.
+    pub(crate) queue_lag: Recent<Option<f64>>,
+    pub(crate) measured: Recent<bool>,
 }
 
 impl App {
@@ -85,6 +90,8 @@ impl App {
             recorder: metrics::recorder()?,
             admissions: Admissions::new(store.settings().max_requests),
             waits: sam::Waits::start(store.clone()),
+            queue_lag: Recent::default(),
+            measured: Recent::default(),
             store,
         })
     }
