@@ -36,6 +36,7 @@ mod notifications;
 mod pages;
 mod payments;
 mod realtime;
+mod recent;
 mod requests;
 mod sam;
 pub mod server;
@@ -54,6 +55,7 @@ use edge::{
     error::ApiError,
     layers,
 };
+use recent::Recent;
 
 /// What handlers work with.
 #[derive(Debug, Clone)]
@@ -65,6 +67,9 @@ pub struct App {
     pub(crate) admissions: Admissions,
     pub(crate) exports: account::Exports,
     pub(crate) waits: sam::Waits,
+    /// For whoever watches this process, which nothing limits.
+    pub(crate) queue_lag: Recent<Option<f64>>,
+    pub(crate) measured: Recent<bool>,
 }
 
 impl App {
@@ -89,6 +94,8 @@ impl App {
             admissions: Admissions::new(store.settings().max_requests),
             exports: account::Exports::default(),
             waits: sam::Waits::start(store.clone()),
+            queue_lag: Recent::default(),
+            measured: Recent::default(),
             store,
         })
     }

@@ -24,6 +24,7 @@ const DATABASE_UP: &str = "humanchat_database_up";
 const BUS_UP: &str = "humanchat_bus_up";
 const JOBS: &str = "humanchat_jobs";
 const OLDEST: &str = "humanchat_jobs_oldest_seconds";
+const PAUSED: &str = "humanchat_queue_paused";
 const HOLDS: &str = "humanchat_payment_holds_expiring";
 
 /// Format and version: <https://prometheus.io/docs/instrumenting/exposition_formats/>.
@@ -44,7 +45,8 @@ pub(crate) fn recorder() -> anyhow::Result<PrometheusHandle> {
     describe_gauge!(DATABASE_UP, "Whether Postgres answers");
     describe_gauge!(BUS_UP, "Whether Redis is connected; 1 where none is configured");
     describe_gauge!(JOBS, "Jobs by queue and state (waiting, scheduled, running, parked), the same in every process");
-    describe_gauge!(OLDEST, "How long the job of a queue that is due the longest has waited");
+    describe_gauge!(OLDEST, "How long the job of a queue that is due the longest has waited; 0 while it is paused");
+    describe_gauge!(PAUSED, "Whether an operator paused a queue");
     describe_gauge!(HOLDS, "Cards held for payments that end within a day, the same in every process");
     Ok(handle)
 }
@@ -79,7 +81,7 @@ async fn metrics(State(app): State<App>) -> impl IntoResponse {
     gauge!(CONNECTIONS, "state" => "idle").set(count(connections.idle));
     gauge!(CONNECTIONS, "state" => "used").set(count(connections.used));
     gauge!(BUS_UP).set(f64::from(store.bus().is_connected()));
-    gauge!(DATABASE_UP).set(f64::from(measure_stored(store).await));
+    gauge!(DATABASE_UP).set(f64::from(app.measured.get(measure_stored(store)).await));
     ([(CONTENT_TYPE, MEDIA_TYPE)], app.recorder.render())
 }
 
@@ -96,7 +98,10 @@ async fn measure_stored(store: &Store) -> bool {
         for (state, jobs) in states {
             gauge!(JOBS, "queue" => backlog.queue.clone(), "state" => state).set(count(jobs));
         }
-        gauge!(OLDEST, "queue" => backlog.queue).set(backlog.oldest_seconds);
+        // What an operator holds up isn't late.
+        let oldest = if backlog.paused_at.is_none() { backlog.oldest_seconds } else { 0.0 };
+        gauge!(OLDEST, "queue" => backlog.queue.clone()).set(oldest);
+        gauge!(PAUSED, "queue" => backlog.queue).set(f64::from(backlog.paused_at.is_some()));
     }
     let Ok(holds) = payments::holds_expiring(store).await else { return false };
     gauge!(HOLDS).set(count(holds));

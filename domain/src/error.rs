@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use crate::mail::Undelivered;
+
 /// The product said no. One variant per cause a client can tell apart; the api gives each its
 /// status and code.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -127,7 +129,7 @@ pub enum Error {
     Json(#[from] serde_json::Error),
     /// Mail could not be handed over.
     #[error("the mail server did not take the message")]
-    Mail(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Mail(#[source] Undelivered),
     /// A bug, or an environment that should not exist.
     #[error("{0}")]
     Internal(&'static str),
@@ -157,6 +159,11 @@ impl Error {
             }
             _ => false,
         }
+    }
+
+    /// Whether somebody held a lock for longer than this was to wait.
+    pub(crate) fn is_locked_out(&self) -> bool {
+        matches!(self, Self::Database(sqlx::Error::Database(error)) if error.code().is_some_and(|code| code == "55P03"))
     }
 
     /// Whether text was refused that Postgres can't store, such as NUL.

@@ -14,8 +14,8 @@ pub struct SendMagicLink {
 impl Job for SendMagicLink {
     const NAME: &'static str = "send_magic_link";
     const QUEUE: Queue = Queue::Mail;
-    /// A link lives 15 minutes: trying longer helps nobody.
-    const MAX_ATTEMPTS: i16 = 6;
+    /// So many last longer than the 15 minutes of a link. A try after those ends it.
+    const MAX_ATTEMPTS: i16 = 13;
 
     fn dedupe_key(&self) -> Option<String> {
         Some(self.magic_link_id.to_string())

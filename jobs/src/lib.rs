@@ -78,6 +78,25 @@ pub enum OnDuplicate {
     ReplaceDueTime,
 }
 
+/// What becomes of a job that failed for the last time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenSpent {
+    /// It is parked: an operator decides.
+    Park,
+    /// It is called off: the next tick of the clock does the same.
+    Cancel,
+}
+
+impl WhenSpent {
+    /// The state of its row.
+    pub const fn state(self) -> &'static str {
+        match self {
+            Self::Park => "parked",
+            Self::Cancel => "cancelled",
+        }
+    }
+}
+
 /// A kind of job: its payload, and how the queue treats it.
 ///
 /// Payloads hold ids and versions, never snapshots, text or secrets. `NAME` never changes; a new
@@ -85,12 +104,14 @@ pub enum OnDuplicate {
 pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Stable name of the kind, in snake case.
     const NAME: &'static str;
-    /// The lane it runs in.
+    /// The lane it runs in, unless whoever asks for it names another.
     const QUEUE: Queue;
     /// Lower runs first within a queue.
     const PRIORITY: i16 = 0;
-    /// How often it is tried before it is parked for an operator.
+    /// How often it is tried.
     const MAX_ATTEMPTS: i16 = 15;
+    /// What becomes of it after that.
+    const WHEN_SPENT: WhenSpent = WhenSpent::Park;
     /// How long one attempt may take.
     const TIMEOUT: Duration = Duration::from_secs(30);
     /// How many of this kind may run at once over all workers; `None` is no limit of its own.
@@ -198,8 +219,8 @@ mod tests {
         },
         invites::ExpireInvite,
         maintenance::{
-            PruneCredentials, PruneJobs, PruneNotifications, PrunePresences, PruneWebhookEvents, RotateEvents,
-            SweepPresence,
+            PruneCredentials, PruneJobs, PruneNotifications, PrunePresences, PruneReplies, PruneWebhookEvents,
+            RotateEvents, SweepPresence,
         },
         notifications::{FanOutAnnouncement, MailDigest, MailNotification, PlanDigests},
         payments::{
@@ -309,6 +330,7 @@ mod tests {
         golden(&RotateEvents {}, "rotate_events", &json!({}));
         golden(&PruneJobs {}, "prune_jobs", &json!({}));
         golden(&PruneCredentials {}, "prune_credentials", &json!({}));
+        golden(&PruneReplies {}, "prune_replies", &json!({}));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Job, Queue};
+use crate::{Job, Queue, WhenSpent};
 
 macro_rules! chores {
     ($($(#[$doc:meta])* $name:ident = $kind:literal;)*) => {$(
@@ -13,8 +13,8 @@ macro_rules! chores {
         impl Job for $name {
             const NAME: &'static str = $kind;
             const QUEUE: Queue = Queue::Maintenance;
-            /// The next tick does it again.
             const MAX_ATTEMPTS: i16 = 3;
+            const WHEN_SPENT: WhenSpent = WhenSpent::Cancel;
             const GLOBAL_CONCURRENCY: Option<u32> = Some(1);
 
             /// A chore that waits already, in a paused queue say, need not wait twice.
@@ -38,6 +38,8 @@ chores! {
     PruneNotifications = "prune_notifications";
     /// Deletes what the payment provider told thirty days ago and longer, but for what nobody has looked at yet.
     PruneWebhookEvents = "prune_webhook_events";
-    /// Deletes sign-in links, refresh tokens, socket tickets and idempotency keys past their time.
+    /// Deletes sign-in links, socket tickets, and refresh tokens with their logins, past their time.
     PruneCredentials = "prune_credentials";
+    /// Deletes remembered replies after a day.
+    PruneReplies = "prune_replies";
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Job, Queue,
+    Job, NewJob, Queue, WhenSpent,
     id::{AnnouncementId, NotificationId, UserId},
 };
 
@@ -15,9 +15,18 @@ pub struct MailNotification {
     pub notification_id: NotificationId,
 }
 
+/// Mail servers are away for hours at times. Each try looks again at what still matters.
+const MAIL_ATTEMPTS: i16 = 30;
+
 impl MailNotification {
-    /// Behind everything that somebody waits for: mail that goes to many.
-    pub const BULK_PRIORITY: i16 = 20;
+    /// The mail of a notification that goes to many: nobody waits for it, so it runs in the queue of such work, behind
+    /// the rest.
+    ///
+    /// # Errors
+    /// When the payload can't be written as JSON.
+    pub fn to_many(notification_id: NotificationId, now: DateTime<Utc>) -> serde_json::Result<NewJob> {
+        Ok(NewJob { queue: Queue::Bulk, priority: 20, ..NewJob::new(&Self { notification_id }, now)? })
+    }
 }
 
 impl Job for MailNotification {
@@ -25,6 +34,7 @@ impl Job for MailNotification {
     const QUEUE: Queue = Queue::Mail;
     /// Behind sign-in links, which somebody waits for.
     const PRIORITY: i16 = 10;
+    const MAX_ATTEMPTS: i16 = MAIL_ATTEMPTS;
 
     fn dedupe_key(&self) -> Option<String> {
         Some(self.notification_id.to_string())
@@ -38,8 +48,8 @@ pub struct PlanDigests {}
 impl Job for PlanDigests {
     const NAME: &'static str = "plan_digests";
     const QUEUE: Queue = Queue::Bulk;
-    /// The next tick does it again.
     const MAX_ATTEMPTS: i16 = 3;
+    const WHEN_SPENT: WhenSpent = WhenSpent::Cancel;
     const GLOBAL_CONCURRENCY: Option<u32> = Some(1);
 
     fn dedupe_key(&self) -> Option<String> {
@@ -63,7 +73,7 @@ impl Job for MailDigest {
     const QUEUE: Queue = Queue::Bulk;
     /// Behind the plans.
     const PRIORITY: i16 = 10;
-    const MAX_ATTEMPTS: i16 = 8;
+    const MAX_ATTEMPTS: i16 = MAIL_ATTEMPTS;
 
     fn dedupe_key(&self) -> Option<String> {
         Some(format!("{}:{}", self.user_id, self.until.timestamp()))

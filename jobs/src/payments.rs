@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Job, OnDuplicate, Queue,
+    Job, OnDuplicate, Queue, WhenSpent,
     id::{PaymentCallId, PaymentId, UserId},
 };
 
@@ -85,8 +85,8 @@ pub struct WatchHolds {}
 impl Job for WatchHolds {
     const NAME: &'static str = "watch_holds";
     const QUEUE: Queue = Queue::Payments;
-    /// The next tick does it again.
     const MAX_ATTEMPTS: i16 = 3;
+    const WHEN_SPENT: WhenSpent = WhenSpent::Cancel;
     const GLOBAL_CONCURRENCY: Option<u32> = Some(1);
 
     fn dedupe_key(&self) -> Option<String> {
@@ -102,8 +102,8 @@ impl Job for PayHosts {
     const NAME: &'static str = "pay_hosts";
     const QUEUE: Queue = Queue::Payments;
     const PRIORITY: i16 = 20;
-    /// The next tick does it again.
     const MAX_ATTEMPTS: i16 = 3;
+    const WHEN_SPENT: WhenSpent = WhenSpent::Cancel;
     const GLOBAL_CONCURRENCY: Option<u32> = Some(1);
 
     fn dedupe_key(&self) -> Option<String> {
@@ -121,8 +121,8 @@ impl Job for ReconcilePayments {
     const PRIORITY: i16 = 20;
     /// A list of the provider's may have many pages.
     const TIMEOUT: Duration = Duration::from_mins(5);
-    /// The next tick does it again.
     const MAX_ATTEMPTS: i16 = 3;
+    const WHEN_SPENT: WhenSpent = WhenSpent::Cancel;
     const GLOBAL_CONCURRENCY: Option<u32> = Some(1);
 
     fn dedupe_key(&self) -> Option<String> {

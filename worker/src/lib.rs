@@ -19,5 +19,6 @@ pub mod runtime;
 mod sam;
 pub mod schedule;
 mod sessions;
+#[cfg(feature = "testing")]
 pub mod testing;
 mod users;

@@ -3,13 +3,14 @@
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
-use humanchat_domain::maintenance;
+use humanchat_domain::maintenance::{self, Rotation};
 use humanchat_jobs::maintenance::{
-    PruneCredentials, PruneJobs, PruneNotifications, PrunePresences, PruneWebhookEvents, RotateEvents, SweepPresence,
+    PruneCredentials, PruneJobs, PruneNotifications, PrunePresences, PruneReplies, PruneWebhookEvents, RotateEvents,
+    SweepPresence,
 };
 
 use crate::{
-    job::{Context, JobResult},
+    job::{Context, JobError, JobResult},
     queue::queries,
 };
 
@@ -18,21 +19,38 @@ const KEEP_FINISHED: TimeDelta = TimeDelta::days(3);
 const PRUNE_BATCH: i64 = 5_000;
 /// Well within the time-out; what is left is for the next tick.
 const PRUNE_FOR: Duration = Duration::from_secs(20);
+/// Whoever reads the events, for a backup say, may take hours. Nothing hurries: there is room for three days.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_mins(5);
 
 pub(crate) async fn sweep_presence(_: SweepPresence, ctx: Context) -> JobResult {
     Ok(maintenance::sweep_presence(ctx.store()).await?)
 }
 
 pub(crate) async fn rotate_events(_: RotateEvents, ctx: Context) -> JobResult {
-    Ok(maintenance::rotate_events(ctx.store()).await?)
+    let pruning = Pruning(Instant::now());
+    while pruning.goes_on(maintenance::prune_stray_events(ctx.store(), PRUNE_BATCH).await?) {}
+    match maintenance::rotate_events(ctx.store()).await? {
+        Rotation::Done => Ok(()),
+        Rotation::InTheWay => Err(JobError::Snooze(LOOK_AGAIN_AFTER)),
+    }
 }
 
 pub(crate) async fn prune_presences(_: PrunePresences, ctx: Context) -> JobResult {
-    Ok(maintenance::prune_presences(ctx.store()).await?)
+    let pruning = Pruning(Instant::now());
+    while pruning.goes_on(maintenance::prune_presences(ctx.store(), PRUNE_BATCH).await?) {}
+    Ok(())
 }
 
 pub(crate) async fn prune_credentials(_: PruneCredentials, ctx: Context) -> JobResult {
-    Ok(maintenance::prune_credentials(ctx.store()).await?)
+    let pruning = Pruning(Instant::now());
+    while pruning.goes_on(maintenance::prune_credentials(ctx.store(), PRUNE_BATCH).await?) {}
+    Ok(())
+}
+
+pub(crate) async fn prune_replies(_: PruneReplies, ctx: Context) -> JobResult {
+    let pruning = Pruning(Instant::now());
+    while pruning.goes_on(maintenance::prune_replies(ctx.store(), PRUNE_BATCH).await?) {}
+    Ok(())
 }
 
 pub(crate) async fn prune_jobs(_: PruneJobs, ctx: Context) -> JobResult {

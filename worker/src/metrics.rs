@@ -29,7 +29,6 @@ pub(crate) fn ended(kind: &'static str, verdict: &Verdict, took: Duration) {
         Verdict::Retry(_) => "failed",
         Verdict::GiveUp(_) => "gave_up",
         Verdict::Snooze(_) => "snoozed",
-        Verdict::HandBack => "handed_back",
         Verdict::Lost => "lost",
     };
     histogram!(DURATION, "kind" => kind, "outcome" => outcome).record(took);

@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use futures_util::future::{BoxFuture, FutureExt};
-use humanchat_jobs::{Job, Queue};
+use humanchat_jobs::{Job, Queue, WhenSpent};
 use serde_json::value::RawValue;
 
 use crate::{
@@ -41,6 +41,8 @@ pub struct Kind {
     pub priority: i16,
     /// [`Job::TIMEOUT`].
     pub timeout: Duration,
+    /// [`Job::WHEN_SPENT`].
+    pub when_spent: WhenSpent,
     /// [`Job::GLOBAL_CONCURRENCY`].
     pub global_concurrency: Option<u32>,
     start: Box<Start>,
@@ -93,6 +95,7 @@ impl Registry {
         registry.add(maintenance::prune_notifications);
         registry.add(maintenance::prune_webhook_events);
         registry.add(maintenance::prune_credentials);
+        registry.add(maintenance::prune_replies);
         registry.add(payments::make_payment_call);
         registry.add(payments::sync_payment);
         registry.add(payments::authorize_payment);
@@ -122,6 +125,7 @@ impl Registry {
             queue: J::QUEUE,
             priority: J::PRIORITY,
             timeout: J::TIMEOUT,
+            when_spent: J::WHEN_SPENT,
             global_concurrency: J::GLOBAL_CONCURRENCY,
             start: Box::new(start),
         };
@@ -145,10 +149,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_scheduled_kind_has_a_handler() {
+    fn every_scheduled_kind_has_a_handler_and_is_not_parked() {
         let registry = Registry::all();
         for kind in crate::schedule::Schedule::all().kinds() {
-            assert!(registry.get(kind).is_some(), "{kind}");
+            assert_eq!(
+                registry.get(kind).unwrap().when_spent,
+                WhenSpent::Cancel,
+                "{kind}: the next tick does it again"
+            );
         }
     }
 }

@@ -129,6 +129,7 @@ pub(crate) async fn run(queue: Queue, line: Line, store: Arc<Store>, stop: Cance
 }
 
 /// Runs one job on the spot and settles it.
+#[cfg(feature = "testing")]
 pub(crate) async fn run_one(store: Arc<Store>, claim: Claim) {
     let Ok(()) = job_service(store).call(Task::new(claim)).await;
 }
@@ -235,7 +236,6 @@ fn tell(verdict: &Verdict) {
         Verdict::Retry(error) => tracing::warn!(error, "failed"),
         Verdict::GiveUp(error) => tracing::error!(error, "failed for good"),
         Verdict::Snooze(pause) => tracing::debug!(?pause, "snoozes"),
-        Verdict::HandBack => {}
         Verdict::Lost => tracing::warn!("aborted: the lease is lost, so somebody else runs it"),
     }
 }
@@ -260,7 +260,7 @@ impl Service<Task<Claim>> for Handle {
 }
 
 async fn handle(store: Arc<Store>, job: ClaimedJob) -> Result<(), Verdict> {
-    metrics::waited(job.kind.queue, store.clock().now() - job.run_at);
+    metrics::waited(job.queue, store.clock().now() - job.run_at);
     let context = Context { store, job_id: JobId(job.id), attempt: job.attempt, request_id: job.request_id };
     let run = job.kind.start(&job.data, context).map_err(|error| Verdict::GiveUp(format!("payload: {error}")))?;
     let in_time = tokio::time::timeout(job.kind.timeout, run);

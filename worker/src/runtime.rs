@@ -134,6 +134,7 @@ impl Process {
             link: Link::new(store.pool()),
             rescue_link: Link::new(store.pool()),
             owner,
+            registry: registry.clone(),
             in_hand: in_hand.clone(),
             clock: store.clock().clone(),
             lease: options.lease,

@@ -10,8 +10,8 @@ use humanchat_domain::{Store, error::Result};
 use humanchat_jobs::{
     Job, NewJob,
     maintenance::{
-        PruneCredentials, PruneJobs, PruneNotifications, PrunePresences, PruneWebhookEvents, RotateEvents,
-        SweepPresence,
+        PruneCredentials, PruneJobs, PruneNotifications, PrunePresences, PruneReplies, PruneWebhookEvents,
+        RotateEvents, SweepPresence,
     },
     notifications::PlanDigests,
     payments::{PayHosts, ReconcilePayments, WatchHolds},
@@ -53,6 +53,7 @@ impl Schedule {
         schedule.add("0 0 * * * *", RotateEvents::default);
         schedule.add("0 0/10 * * * *", PruneJobs::default);
         schedule.add("30 0 * * * *", PruneCredentials::default);
+        schedule.add("0 20 * * * *", PruneReplies::default);
         schedule.add("0 5/10 * * * *", ReconcilePayments::default);
         schedule.add("0 2/10 * * * *", WatchHolds::default);
         schedule.add("0 8/10 * * * *", PayHosts::default);
@@ -162,6 +163,6 @@ mod tests {
 
     #[test]
     fn the_schedule_can_be_read() {
-        assert_eq!(Schedule::all().kinds().count(), 11);
+        assert_eq!(Schedule::all().kinds().count(), 12);
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use humanchat_domain::Store;
-use humanchat_jobs::Queue;
+use humanchat_jobs::{Queue, WhenSpent};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
@@ -30,8 +30,10 @@ pub enum Outcome {
     Done,
     /// It failed and waits for its next attempt.
     Retried(String),
-    /// It failed for good, or for the last time.
+    /// It failed for good, or for the last time, and waits for an operator.
     Parked(String),
+    /// It failed for the last time and was called off.
+    Cancelled(String),
     /// It wants to run again later.
     Snoozed,
     /// It did not end: its lease was lost, or it was aborted.
@@ -41,11 +43,12 @@ pub enum Outcome {
 impl Outcome {
     fn of(job: &Settled) -> Self {
         match &job.verdict {
-            Verdict::Done => Self::Done,
-            Verdict::Retry(error) if job.attempt < job.max_attempts => Self::Retried(error.clone()),
-            Verdict::Retry(error) | Verdict::GiveUp(error) => Self::Parked(error.clone()),
-            Verdict::Snooze(_) => Self::Snoozed,
-            Verdict::HandBack | Verdict::Lost => Self::Unfinished,
+            Some(Verdict::Done) => Self::Done,
+            Some(Verdict::Retry(error)) if job.attempt < job.max_attempts => Self::Retried(error.clone()),
+            Some(Verdict::Retry(error)) if job.kind.when_spent == WhenSpent::Cancel => Self::Cancelled(error.clone()),
+            Some(Verdict::Retry(error) | Verdict::GiveUp(error)) => Self::Parked(error.clone()),
+            Some(Verdict::Snooze(_)) => Self::Snoozed,
+            None | Some(Verdict::Lost) => Self::Unfinished,
         }
     }
 }

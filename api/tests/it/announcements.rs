@@ -68,6 +68,8 @@ async fn an_announcement_is_shown_until_it_is_dismissed_or_ends() {
     ben.put("/api/notifications/preferences", json!({"mail": {"announcement": false}})).await.ok(200);
     let mut socket = ada.socket(&format!("/notifications/{}", ada.id)).await;
     assert_eq!(api.work().await, ["fan_out_announcement", "mail_notification"]);
+    let queue = testing::queue_in_words(&api.store).await;
+    assert!(queue.contains(",mail_notification,bulk,20,"), "it keeps no other mail waiting: {queue}");
     let page = ada.notifications("").await;
     assert_eq!((&page["digest"]["unread"], &page["digest"]["announcements"]), (&json!(1), &json!(1)));
     let shown = &page["notifications"][0];

@@ -1,10 +1,20 @@
 //! `/metrics`: what operators see of a process.
 
-use humanchat_domain::{clock::Clock, testing::TestDatabase};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use humanchat_domain::{
+    clock::Clock,
+    testing::{TableLock, TestDatabase, noon},
+};
 use reqwest::Method;
 use serde_json::json;
 
-use crate::support::{Api, api_on};
+use crate::{
+    scene::eventually,
+    staff::place,
+    support::{Api, api_on},
+};
 
 impl Api {
     /// The value of a series, told by its name and labels just as they are printed.
@@ -56,6 +66,45 @@ async fn requests_sockets_connections_and_jobs_are_measured() {
     while api.metric("humanchat_sockets").await != Some(0.0) {
         tokio::task::yield_now().await;
     }
+}
+
+#[tokio::test]
+async fn what_an_operator_holds_up_is_not_late() {
+    let clock = Clock::manual(noon());
+    let api = api_on(&TestDatabase::create().await, clock.clone(), &[]).await;
+    api.anonymous(Method::POST, "/api/auth/magic-link", Some(json!({"email": "a@example.com"}))).await.ok(202);
+    clock.advance(Duration::from_mins(5));
+    let people = place(&api, &[]).await;
+    people[0].post("/api/admin/queues/mail/pause", json!({})).await.ok(200);
+    for (series, value) in [
+        (r#"humanchat_jobs{queue="mail",state="waiting"}"#, 1.0),
+        (r#"humanchat_jobs_oldest_seconds{queue="mail"}"#, 0.0),
+        (r#"humanchat_queue_paused{queue="mail"}"#, 1.0),
+        (r#"humanchat_queue_paused{queue="bulk"}"#, 0.0),
+    ] {
+        assert_eq!(api.metric(series).await, Some(value), "{series}");
+    }
+}
+
+#[tokio::test]
+async fn a_crowd_that_watches_takes_two_connections() {
+    let api = api_on(&TestDatabase::create().await, Clock::System, &[("DATABASE_POOL", "4")]).await;
+    let person = api.register("Watched").await;
+    let mut lock = TableLock::take(&api.store, "jobs").await;
+    let watch = |number: usize| {
+        let path = if number.is_multiple_of(2) { "/metrics" } else { "/health/ready" };
+        api.anonymous(Method::GET, path, None)
+    };
+    let served = async {
+        eventually("both to wait", async || (lock.waiting().await == 2).then_some(())).await;
+        for _ in 0..20 {
+            person.get("/api/auth/me").await.ok(200);
+        }
+        assert_eq!(lock.waiting().await, 2);
+        lock.release().await;
+    };
+    let (answers, ()) = tokio::join!(join_all((0..40).map(watch)), served);
+    assert!(answers.iter().all(|answer| answer.status == 200));
 }
 
 #[tokio::test]

@@ -196,6 +196,24 @@ async fn presence_takes_the_three_states_of_the_caller_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn who_says_again_to_be_here_was_here_all_the_while() {
+    let api = api().await;
+    let river = api.register("River").await;
+    for pause in [20, 45, 46] {
+        river.appear().await;
+        api.advance(Duration::from_secs(pause));
+    }
+    river.put("/api/users/me/presence", json!({"state": "offline"})).await.ok(200);
+    river.appear().await;
+    let stretches = river.get("/api/users/me/export").await.ok(200)["presences"].clone();
+    let expected = json!([
+        {"since": "2026-11-16T12:01:51.000Z", "until": "2026-11-16T12:02:36.000Z"},
+        {"since": "2026-11-16T12:00:00.000Z", "until": "2026-11-16T12:01:50.000Z"},
+    ]);
+    assert_eq!(stretches, expected);
+}
+
+#[tokio::test]
 async fn a_suspended_user_can_do_nothing_any_more() {
     let api: Api = api().await;
     let (casey, river) = (api.register("Casey").await, api.register("River").await);

@@ -62,6 +62,7 @@ pub(crate) const PERIODIC: &[&str] = &[
     "rotate_events",
     "prune_jobs",
     "prune_credentials",
+    "prune_replies",
     "reconcile_payments",
     "prune_presences",
     "prune_notifications",

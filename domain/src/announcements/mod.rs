@@ -8,10 +8,7 @@ mod queries;
 
 use chrono::{DateTime, Utc};
 use garde::{Valid, Validate};
-use humanchat_jobs::{
-    NewJob,
-    notifications::{FanOutAnnouncement, MailNotification},
-};
+use humanchat_jobs::notifications::{FanOutAnnouncement, MailNotification};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
@@ -272,8 +269,7 @@ async fn give(tx: &mut Tx, id: AnnouncementId, announcement: &queries::Unfinishe
         };
         tx.emit(Channel::Notifications(person.user_id), Event::Announcement { notification });
         if announcement.email && person.is_mailed {
-            let job = NewJob::new(&MailNotification { notification_id: person.id }, now)?;
-            tx.enqueue_new(NewJob { priority: MailNotification::BULK_PRIORITY, ..job });
+            tx.enqueue_new(MailNotification::to_many(person.id, now)?);
         }
     }
     Ok(i64::try_from(reached.len()).unwrap_or(i64::MAX))

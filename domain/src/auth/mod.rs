@@ -234,9 +234,13 @@ pub fn warm_up() {
     password::warm_up();
 }
 
-/// Deletes what is past its time.
-pub(crate) async fn prune(store: &Store) -> Result<()> {
-    Ok(queries::prune(&store.pool, store.clock.now()).await?)
+/// Deletes at most so many of each kind of what is past its time. Says how many went of the kind of which most went.
+pub(crate) async fn prune(store: &Store, limit: i64) -> Result<u64> {
+    let now = store.clock.now();
+    let links = queries::prune_links(&store.pool, now, limit).await?;
+    let tickets = queries::prune_tickets(&store.pool, now, limit).await?;
+    let tokens = queries::prune_tokens(&store.pool, now, limit).await?;
+    Ok(links.max(tickets).max(tokens))
 }
 
 /// Opens a login. Where it was a password that let somebody in, its hash says which.

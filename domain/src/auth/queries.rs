@@ -298,17 +298,51 @@ pub(super) async fn set_password(
     Ok(())
 }
 
-/// Deletes tokens, tickets and links past their time, and logins that nothing belongs to any more.
-pub(super) async fn prune(pool: &Pool, now: DateTime<Utc>) -> sqlx::Result<()> {
-    sqlx::query!("delete from refresh_tokens where expires_at < $1", now).execute(pool).await?;
-    sqlx::query!("delete from socket_tickets where expires_at < $1", now).execute(pool).await?;
-    sqlx::query!("delete from magic_links where expires_at < $1", now).execute(pool).await?;
-    sqlx::query!(
-        "delete from logins l where created_at < $1::timestamptz - interval '1 day'
-         and not exists (select from refresh_tokens t where t.login_id = l.id)",
+/// Deletes some links past their time. Says how many.
+pub(super) async fn prune_links(pool: &Pool, now: DateTime<Utc>, limit: i64) -> sqlx::Result<u64> {
+    let done = sqlx::query!(
+        "delete from magic_links where id in (
+           select id from magic_links where expires_at < $1 order by expires_at limit $2)",
         now,
+        limit,
     )
     .execute(pool)
     .await?;
-    Ok(())
+    Ok(done.rows_affected())
+}
+
+/// Deletes some tickets past their time. Says how many.
+pub(super) async fn prune_tickets(pool: &Pool, now: DateTime<Utc>, limit: i64) -> sqlx::Result<u64> {
+    let done = sqlx::query!(
+        "delete from socket_tickets where hash in (
+           select hash from socket_tickets where expires_at < $1 order by expires_at limit $2)",
+        now,
+        limit,
+    )
+    .execute(pool)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Deletes some refresh tokens past their time, and logins that have no other. Says how many tokens.
+///
+/// A login whose tokens are all past their time gets no new one, so those that the statement began with are all there
+/// are.
+pub(super) async fn prune_tokens(pool: &Pool, now: DateTime<Utc>, limit: i64) -> sqlx::Result<u64> {
+    let count = sqlx::query_scalar!(
+        r#"with old as materialized (
+             select hash from refresh_tokens where expires_at < $1 order by expires_at limit $2
+           ), gone as (
+             delete from refresh_tokens where hash in (select hash from old) returning login_id
+           ), ended as (
+             delete from logins l where l.id in (select login_id from gone)
+               and not exists (select from refresh_tokens t where t.login_id = l.id and t.hash not in (select hash from old))
+           )
+           select count(*) as "count!" from gone"#,
+        now,
+        limit,
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(count.unsigned_abs())
 }

@@ -147,7 +147,7 @@ pub async fn remember_refusal(mut tx: Tx, claim: Claim, reply: &Reply) -> Result
     insert(tx, &claim.key, reply).await
 }
 
-/// Deletes replies older than a day.
-pub(crate) async fn prune(store: &Store) -> Result<()> {
-    Ok(queries::prune(&store.pool, store.clock.now()).await?)
+/// Deletes at most so many replies older than a day. Says how many.
+pub(crate) async fn prune(store: &Store, limit: i64) -> Result<u64> {
+    Ok(queries::prune(&store.pool, store.clock.now(), limit).await?)
 }

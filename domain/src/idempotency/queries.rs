@@ -125,9 +125,15 @@ pub(super) async fn let_go(pool: &Pool, key: &Key, now: DateTime<Utc>) -> sqlx::
     Ok(())
 }
 
-pub(super) async fn prune(pool: &Pool, now: DateTime<Utc>) -> sqlx::Result<()> {
-    sqlx::query!("delete from idempotency_keys where created_at < $1::timestamptz - interval '24 hours'", now)
-        .execute(pool)
-        .await?;
-    Ok(())
+pub(super) async fn prune(pool: &Pool, now: DateTime<Utc>, limit: i64) -> sqlx::Result<u64> {
+    let done = sqlx::query!(
+        "delete from idempotency_keys where (user_id, route, key) in (
+           select user_id, route, key from idempotency_keys
+           where created_at < $1::timestamptz - interval '24 hours' order by created_at limit $2)",
+        now,
+        limit,
+    )
+    .execute(pool)
+    .await?;
+    Ok(done.rows_affected())
 }

@@ -4,13 +4,17 @@
 //! between, it is one to the mailbox and to mail systems that look at ids.
 
 mod queries;
+mod undelivered;
 
+use futures_util::TryFutureExt;
 use lettre::{
     AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
     message::{Attachment, Mailbox, MultiPart, SinglePart, header::ContentType},
 };
 use secrecy::ExposeSecret;
 use serde::Serialize;
+
+pub use undelivered::Undelivered;
 
 use crate::{
     Store,
@@ -93,7 +97,8 @@ impl Mailer {
     }
 
     /// Commits `tx`, and hands the letter over: to the SMTP server after the commit, or, where
-    /// there is none, into the database with it.
+    /// there is none, into the database with it. A letter that the server refuses for good is let go, for a repeat would be
+    /// refused too: its address is wrong, and anybody may have named it.
     ///
     /// # Errors
     /// The database's or the mail server's; the caller tries again later.
@@ -104,9 +109,15 @@ impl Mailer {
             return tx.commit().await;
         };
         tx.commit().await?;
-        let sent = smtp.send(self.message(letter)?);
-        providers::call("smtp", "send", |_| "failed", sent).await.map_err(|error| Error::Mail(error.into()))?;
-        Ok(())
+        let sent = smtp.send(self.message(letter)?).map_err(Undelivered::from);
+        match providers::call("smtp", "send", |error: &Undelivered| error.outcome(), sent).await {
+            Ok(_) => Ok(()),
+            Err(Undelivered::Refused(code)) => {
+                tracing::warn!(code, "the mail server refused a letter for good");
+                Ok(())
+            }
+            Err(error) => Err(Error::Mail(error)),
+        }
     }
 
     fn message_id(&self, letter: &Letter) -> String {
@@ -124,16 +135,21 @@ impl Mailer {
             None => builder.header(ContentType::TEXT_PLAIN).body(letter.body),
             Some(event) => builder.multipart(with_calendar(letter.body, &event)?),
         };
-        message.map_err(|error| Error::Mail(error.into()))
+        message.map_err(unwritable)
     }
+}
+
+/// Without the reason, which may quote the letter.
+fn unwritable<E>(_: E) -> Error {
+    Error::Internal("a letter can't be written as mail")
 }
 
 /// As calendars expect it: those that read mail take the alternative, people open the file.
 fn with_calendar(body: String, event: &CalendarEvent) -> Result<MultiPart> {
     let ics = event.to_ics();
     let media_type = format!("text/calendar; method={}; charset=utf-8", event.method.as_str());
-    let inline = ContentType::parse(&media_type).map_err(|error| Error::Mail(error.into()))?;
-    let file = ContentType::parse("application/ics").map_err(|error| Error::Mail(error.into()))?;
+    let inline = ContentType::parse(&media_type).map_err(unwritable)?;
+    let file = ContentType::parse("application/ics").map_err(unwritable)?;
     let alternative = MultiPart::alternative()
         .singlepart(SinglePart::plain(body))
         .singlepart(SinglePart::builder().header(inline).body(ics.clone()));

@@ -198,10 +198,9 @@ async fn forget(store: &Store, process: Option<Uuid>) -> Result<()> {
     tx.commit().await
 }
 
-/// Deletes what is known of people's coming and going two days ago and longer.
-pub(crate) async fn prune_presences(store: &Store) -> Result<()> {
-    queries::prune_presences(&store.pool, store.clock.now() - TimeDelta::days(2)).await?;
-    Ok(())
+/// Deletes at most so many rows of people's coming and going two days ago and longer. Says how many.
+pub(crate) async fn prune_presences(store: &Store, limit: i64) -> Result<u64> {
+    Ok(queries::prune_presences(&store.pool, store.clock.now() - TimeDelta::days(2), limit).await?)
 }
 
 /// An event that isn't stored. `from`'s own sockets are not told.

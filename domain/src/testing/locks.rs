@@ -63,6 +63,14 @@ impl TableLock {
         Self::lock(store, table, "share").await
     }
 
+    /// The same, but the table can be read and written, as while a backup reads it.
+    ///
+    /// # Panics
+    /// When the database fails.
+    pub async fn against_changes_of_shape(store: &Store, table: &'static str) -> Self {
+        Self::lock(store, table, "access share").await
+    }
+
     async fn lock(store: &Store, table: &'static str, mode: &str) -> Self {
         let options = store.pool().connect_options();
         let connect = async || PgConnection::connect_with(options).await.expect("the database answers");

@@ -313,6 +313,7 @@ pub(super) async fn lock(conn: &mut PgConnection, ids: &[UserId]) -> sqlx::Resul
     Ok(())
 }
 
+/// The user is locked. Who says it again before it ran out was there all the while: that is one row, made longer.
 pub(super) async fn set_presence(
     conn: &mut PgConnection,
     id: UserId,
@@ -321,7 +322,13 @@ pub(super) async fn set_presence(
     now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
     sqlx::query!(
-        "with here as (insert into presences (user_id, since, until) select $1, $4, $3 where $3::timestamptz is not null)
+        "with longer as (
+           update presences set until = greatest(until, $3) where user_id = $1 and until >= $4 and $3::timestamptz is not null
+           returning 1
+         ), here as (
+           insert into presences (user_id, since, until) select $1, $4, $3
+           where $3::timestamptz is not null and not exists (select from longer)
+         )
          update users set presence_state = $2, present_until = $3, unanswered = 0, found_away = false where id = $1",
         id.0,
         state as PresenceState,

@@ -1,6 +1,6 @@
 //! What piles up is taken away, and nothing else.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use humanchat_domain::{
     Store,
@@ -12,6 +12,7 @@ use humanchat_domain::{
     realtime::{self, Wish},
     testing::{TestDatabase, noon, notifications_by_person, sign_in_many},
 };
+use uuid::Uuid;
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -92,6 +93,31 @@ async fn a_silent_processs_people_are_taken_offline() {
     // The process was only slow: with its next sign of life it says again who is there.
     process.report(&[], &[], || vec![id]).await.unwrap();
     assert!(is_online().await);
+}
+
+#[tokio::test]
+async fn a_login_goes_with_the_last_of_its_tokens() {
+    let clock = Clock::manual(noon());
+    let store = TestDatabase::create().await.store(clock.clone());
+    let logins: Vec<_> = sign_in_many(&store, 2).await.into_iter().map(|person| person.login_id.0).collect();
+    // The first has three tokens that end one after the other; the second has another one, which lasts.
+    let tokens = "insert into refresh_tokens (hash, login_id, created_at, expires_at)
+                  select sha256(convert_to($1 || $3::text, 'UTF8')), $1, $2, $2::timestamptz + make_interval(hours => $3)";
+    for (login, hours) in [(0, 1), (0, 2), (0, 3), (1, 1), (1, 9)] {
+        sqlx::query(tokens).bind(logins[login]).bind(noon()).bind(hours).execute(store.pool()).await.unwrap();
+    }
+    let left = async || {
+        let left =
+            "select l.id, count(t.hash) from logins l left join refresh_tokens t on t.login_id = l.id group by l.id";
+        let left: BTreeMap<Uuid, i64> =
+            sqlx::query_as(left).fetch_all(store.pool()).await.unwrap().into_iter().collect();
+        logins.iter().map(|login| left.get(login).copied()).collect::<Vec<_>>()
+    };
+    assert_eq!((maintenance::prune_credentials(&store, 3).await.unwrap(), left().await), (0, vec![Some(3), Some(2)]));
+    clock.advance(Duration::from_hours(4));
+    assert_eq!(maintenance::prune_credentials(&store, 3).await.unwrap(), 3, "a batch at a time");
+    assert_eq!(left().await, [Some(1), Some(1)]);
+    assert_eq!((maintenance::prune_credentials(&store, 3).await.unwrap(), left().await), (1, vec![None, Some(1)]));
 }
 
 /// Something was said to somebody, and perhaps read.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use humanchat_jobs::{Job, OnDuplicate, Queue};
+use humanchat_jobs::{Job, OnDuplicate, Queue, WhenSpent};
 use serde::{Deserialize, Serialize};
 
 macro_rules! kinds {
@@ -50,6 +50,11 @@ kinds! {
     OutOfMemory = "probe_out_of_memory" in Default {}
     /// Fails so many times.
     Fail = "probe_fail" in Default { times: i16 } { const MAX_ATTEMPTS: i16 = 3; }
+    /// Fails, and doesn't matter.
+    FailingChore = "probe_failing_chore" in Maintenance {} {
+        const MAX_ATTEMPTS: i16 = 2;
+        const WHEN_SPENT: WhenSpent = WhenSpent::Cancel;
+    }
     /// Fails for good.
     GiveUp = "probe_give_up" in Default {}
     /// Snoozes so often, so long.

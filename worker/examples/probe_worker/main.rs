@@ -15,8 +15,8 @@ use humanchat_worker::{
     schedule::Schedule,
 };
 use kinds::{
-    Abort, Block, Fail, GiveUp, Keyed, Limited, Nothing, OutOfMemory, Overtime, Panic, Record, RecordMail,
-    RecordUrgent, Rescheduled, Sleep, Snooze, Tick,
+    Abort, Block, Fail, FailingChore, GiveUp, Keyed, Limited, Nothing, OutOfMemory, Overtime, Panic, Record,
+    RecordMail, RecordUrgent, Rescheduled, Sleep, Snooze, Tick,
 };
 use nix::{
     sys::signal::{Signal, kill},
@@ -99,6 +99,7 @@ fn registry() -> Registry {
     registry.add(abort);
     registry.add(run_out_of_memory);
     registry.add(fail);
+    registry.add(failing_chore);
     registry.add(give_up);
     registry.add(snooze);
     registry
@@ -163,6 +164,11 @@ async fn fail(job: Fail, ctx: Context) -> JobResult {
         return Ok(());
     }
     Err(anyhow::anyhow!("disk full").context("could not write").into())
+}
+
+async fn failing_chore(_: FailingChore, ctx: Context) -> JobResult {
+    record(&ctx, "run").await?;
+    Err(anyhow::anyhow!("disk full").into())
 }
 
 async fn give_up(_: GiveUp, ctx: Context) -> JobResult {

@@ -58,7 +58,7 @@ impl Acknowledger {
             for job in settled.drain(..) {
                 drop(job.place);
                 if job.kind.global_concurrency.is_some() {
-                    self.bells.ring(job.kind.queue);
+                    self.bells.ring(job.queue);
                 }
             }
         }
@@ -108,10 +108,10 @@ impl Batch {
     /// Adds what follows from a verdict of this process.
     pub fn add(&mut self, job: &Settled, owner: Uuid, now: DateTime<Utc>) {
         self.owner = owner;
-        if matches!(job.verdict, Verdict::Done) {
+        if matches!(job.verdict, Some(Verdict::Done)) {
             self.done.entry(job.claims).or_default().push(job.id);
         } else if let Some(change) = change(job, owner, now) {
-            self.add_change(change, job.keyed, Some(job.kind.queue), now);
+            self.add_change(change, job.keyed, Some(job.queue), now);
         }
     }
 
@@ -165,13 +165,14 @@ impl Batch {
 /// What a verdict other than "done" means for the row.
 fn change(job: &Settled, owner: Uuid, now: DateTime<Utc>) -> Option<Change> {
     let (state, run_at, refund, error) = match &job.verdict {
-        Verdict::Done | Verdict::Lost => return None,
-        Verdict::Retry(error) if job.attempt < job.max_attempts => {
+        Some(Verdict::Done | Verdict::Lost) => return None,
+        Some(Verdict::Retry(error)) if job.attempt < job.max_attempts => {
             ("available", Some(now + backoff::retry_after(job.attempt)), 0, Some(error))
         }
-        Verdict::Retry(error) | Verdict::GiveUp(error) => ("parked", None, 0, Some(error)),
-        Verdict::Snooze(pause) => ("available", Some(now + backoff::delta(*pause)), 1, None),
-        Verdict::HandBack => ("available", None, 1, None),
+        Some(Verdict::Retry(error)) => (job.kind.when_spent.state(), None, 0, Some(error)),
+        Some(Verdict::GiveUp(error)) => ("parked", None, 0, Some(error)),
+        Some(Verdict::Snooze(pause)) => ("available", Some(now + backoff::delta(*pause)), 1, None),
+        None => ("available", None, 1, None),
     };
     Some(Change {
         id: job.id,

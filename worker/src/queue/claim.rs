@@ -7,6 +7,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
+use humanchat_jobs::Queue;
 use serde_json::value::RawValue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -29,8 +30,6 @@ pub enum Verdict {
     GiveUp(String),
     /// It wants to run again later; no attempt is charged.
     Snooze(Duration),
-    /// It was not begun or not finished; no attempt is charged.
-    HandBack,
     /// Somebody else has it by now, so there is nothing to say.
     Lost,
 }
@@ -42,6 +41,8 @@ pub struct ClaimedJob {
     pub id: Uuid,
     /// Its kind.
     pub kind: Arc<Kind>,
+    /// Where it waited, which may be another queue than its kind's.
+    pub queue: Queue,
     /// Its payload, not decoded.
     pub data: Box<RawValue>,
     /// Which attempt this is, from 1.
@@ -75,10 +76,12 @@ pub struct Settled {
     pub(crate) id: Uuid,
     pub(crate) claims: i32,
     pub(crate) kind: Arc<Kind>,
+    pub(crate) queue: Queue,
     pub(crate) keyed: bool,
     pub(crate) attempt: i16,
     pub(crate) max_attempts: i16,
-    pub(crate) verdict: Verdict,
+    /// `None` hands it back: it was not begun or not finished, and no attempt is charged.
+    pub(crate) verdict: Option<Verdict>,
     /// Its place among what is in hand, until it is acknowledged.
     pub(crate) place: OwnedSemaphorePermit,
 }
@@ -98,10 +101,10 @@ impl Ticket {
 
     /// Says what became of the job. Its place is free from now on.
     pub fn settle(mut self, verdict: Verdict) {
-        self.send(verdict);
+        self.send(Some(verdict));
     }
 
-    fn send(&mut self, verdict: Verdict) {
+    fn send(&mut self, verdict: Option<Verdict>) {
         if let Some((running, mut job, outbox)) = self.0.take() {
             drop(running);
             job.verdict = verdict;
@@ -113,11 +116,7 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.send(Verdict::Retry("panicked".to_owned()));
-        } else {
-            self.send(Verdict::HandBack);
-        }
+        self.send(std::thread::panicking().then(|| Verdict::Retry("panicked".to_owned())));
     }
 }
 

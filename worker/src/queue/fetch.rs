@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::{
     backoff::Outage,
-    claim::{Claim, ClaimedJob, FreePlaces, InHand, Places, Settled, Ticket, Verdict},
+    claim::{Claim, ClaimedJob, FreePlaces, InHand, Places, Settled, Ticket},
     link::Link,
     queries::{self, Row, Wanted},
     wake::Bells,
@@ -177,6 +177,7 @@ impl Fetcher {
     }
 
     /// Takes what is due now, once. For whoever drives the queue by hand.
+    #[cfg(feature = "testing")]
     pub(crate) async fn fetch_once(&mut self) -> sqlx::Result<Vec<Claim>> {
         let mut kinds = self.kinds();
         self.look_ahead(&mut kinds).await?;
@@ -243,6 +244,7 @@ impl Fetcher {
             let job = ClaimedJob {
                 id: row.id,
                 kind: kind.clone(),
+                queue: self.queue,
                 data: row.data.0,
                 attempt: row.attempt,
                 request_id: row.request_id,
@@ -254,10 +256,11 @@ impl Fetcher {
                 id: row.id,
                 claims: row.claims,
                 kind: kind.clone(),
+                queue: self.queue,
                 keyed: row.keyed,
                 attempt: row.attempt,
                 max_attempts: row.max_attempts,
-                verdict: Verdict::HandBack,
+                verdict: None,
                 place,
             };
             round.claims.push(Claim { job, ticket: Some(Ticket::new(running, settled, self.outbox.clone())) });

@@ -8,7 +8,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use humanchat_domain::{clock::Clock, id::JobId};
-use humanchat_jobs::Queue;
+use humanchat_jobs::{Queue, WhenSpent};
 use sqlx::Connection;
 use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
@@ -20,6 +20,7 @@ use super::{
     link::Link,
     queries::{self, Change, Expired},
 };
+use crate::registry::Registry;
 
 /// A job whose process died this often is parked.
 const LIVES: i16 = 3;
@@ -34,6 +35,8 @@ pub struct Keeper {
     pub rescue_link: Link,
     /// This process.
     pub owner: Uuid,
+    /// What is known of kinds.
+    pub registry: Arc<Registry>,
     /// What the process has in hand.
     pub in_hand: Arc<InHand>,
     /// The clock of due times.
@@ -101,19 +104,20 @@ impl Keeper {
     }
 
     async fn rescue(&mut self) -> sqlx::Result<()> {
-        let Self { link, rescue_link, clock, in_hand, owner, spread, .. } = self;
+        let Self { link, rescue_link, clock, registry, in_hand, owner, spread, .. } = self;
         link.run(async |conn| {
             let mut tx = conn.begin().await?;
             if queries::lock_rescue(&mut tx).await? {
                 let expired = queries::expired(&mut tx, BATCH).await?;
                 let now = clock.now();
+                let rescue = Rescue { registry, me: *owner, now, spread: *spread };
                 let mut batch = Batch::default();
                 for job in expired {
                     if job.owner == *owner && in_hand.contains(job.id, job.claims) {
                         continue;
                     }
                     let queue = Queue::ALL.into_iter().find(|queue| queue.as_str() == job.queue);
-                    batch.add_change(rescued(&job, *owner, now, *spread), job.keyed, queue, now);
+                    batch.add_change(rescue.change(&job), job.keyed, queue, now);
                 }
                 // Refused ones were renewed, or have ended, a moment ago.
                 rescue_link.run(async |conn| batch.write(conn, now).await).await?;
@@ -124,37 +128,49 @@ impl Keeper {
     }
 }
 
-/// What becomes of a job whose lease has run out.
-fn rescued(job: &Expired, me: Uuid, now: DateTime<Utc>, spread: Duration) -> Change {
-    let job_id = JobId(job.id);
-    let kind = &job.kind;
-    let mut change = Change {
-        id: job.id,
-        owner: job.owner,
-        claims: job.claims,
-        state: "available",
-        run_at: None,
-        refund: 0,
-        rescue: 1,
-        error: Some("its process died".to_owned()),
-        only_expired: true,
-    };
-    let deaths = job.rescues + 1;
-    if job.owner == me {
-        // Taken, but the answer got lost on its way here: it never began.
-        (change.refund, change.rescue, change.error) = (1, 0, None);
-        tracing::warn!(%job_id, kind, "handed back: the database took it for us and we never heard of it");
-    } else if deaths >= LIVES {
-        (change.state, change.error) = ("parked", Some(format!("its process died {LIVES} times")));
-        tracing::error!(%job_id, kind, "parked: its process died {LIVES} times");
-    } else if job.attempt >= job.max_attempts {
-        (change.state, change.error) = ("parked", Some("its process died in the last attempt".to_owned()));
-        tracing::error!(%job_id, kind, "parked: its process died in the last attempt");
-    } else {
-        // Jobs that died together start apart, so that the one to blame dies alone next time.
-        let pause = if deaths > 1 { spread.mul_f64(rand::random_range(0.0..=1.0)) } else { Duration::ZERO };
-        change.run_at = Some(now + backoff::delta(pause));
-        tracing::warn!(%job_id, kind, deaths, "rescued: its process died");
+/// A look at jobs whose lease has run out.
+struct Rescue<'a> {
+    registry: &'a Registry,
+    me: Uuid,
+    now: DateTime<Utc>,
+    spread: Duration,
+}
+
+impl Rescue<'_> {
+    /// What becomes of one of them.
+    fn change(&self, job: &Expired) -> Change {
+        let job_id = JobId(job.id);
+        let kind = &job.kind;
+        let mut change = Change {
+            id: job.id,
+            owner: job.owner,
+            claims: job.claims,
+            state: "available",
+            run_at: None,
+            refund: 0,
+            rescue: 1,
+            error: Some("its process died".to_owned()),
+            only_expired: true,
+        };
+        let deaths = job.rescues + 1;
+        if job.owner == self.me {
+            // Taken, but the answer got lost on its way here: it never began.
+            (change.refund, change.rescue, change.error) = (1, 0, None);
+            tracing::warn!(%job_id, kind, "handed back: the database took it for us and we never heard of it");
+        } else if deaths >= LIVES {
+            (change.state, change.error) = ("parked", Some(format!("its process died {LIVES} times")));
+            tracing::error!(%job_id, kind, "parked: its process died {LIVES} times");
+        } else if job.attempt >= job.max_attempts {
+            let when_spent = self.registry.get(kind).map_or(WhenSpent::Park, |kind| kind.when_spent);
+            (change.state, change.error) =
+                (when_spent.state(), Some("its process died in the last attempt".to_owned()));
+            tracing::error!(%job_id, kind, "{}: its process died in the last attempt", change.state);
+        } else {
+            // Jobs that died together start apart, so that the one to blame dies alone next time.
+            let pause = if deaths > 1 { self.spread.mul_f64(rand::random_range(0.0..=1.0)) } else { Duration::ZERO };
+            change.run_at = Some(self.now + backoff::delta(pause));
+            tracing::warn!(%job_id, kind, deaths, "rescued: its process died");
+        }
+        change
     }
-    change
 }

@@ -1,11 +1,12 @@
 //! What becomes of a job that ran: done, retry, give up, snooze, and all that counts as a failure.
 
+use chrono::TimeDelta;
 use humanchat_jobs::NewJob;
 use serde_json::json;
 
 use crate::{
     harness::Queue,
-    kinds::{Fail, GiveUp, Nothing, Overtime, Panic, Record, Snooze},
+    kinds::{Fail, FailingChore, GiveUp, Nothing, Overtime, Panic, Record, Snooze},
 };
 
 #[tokio::test]
@@ -40,6 +41,24 @@ async fn a_job_that_always_fails_is_parked_after_its_last_attempt() {
     assert_eq!(runs.len(), 3);
     let pauses: Vec<_> = runs.windows(2).map(|pair| (pair[1].at - pair[0].at).num_milliseconds()).collect();
     assert!(pauses[0] >= 400 && pauses[1] >= 900, "{pauses:?}");
+}
+
+#[tokio::test]
+async fn what_the_next_tick_does_again_is_called_off_after_its_last_attempt() {
+    let queue = Queue::new().await;
+    let _worker = queue.worker(&[]).await;
+    let id = queue.enqueue(&FailingChore {}).await;
+    let job = queue.reaches(id, "cancelled").await;
+    assert_eq!((job.attempt, job.last_error.as_deref()), (2, Some("disk full")));
+    assert_eq!(queue.runs_of(id).await.len(), 2);
+    // One that dies in its last attempt is too.
+    let id = queue.enqueue_at(&FailingChore {}, queue.store.clock().now() + TimeDelta::days(1)).await;
+    let die =
+        "update jobs set state = 'running', attempt = 2, claims = 1, locked_by = gen_random_uuid(), lease_until = now()
+               where id = $1";
+    sqlx::query(die).bind(id).execute(queue.pool()).await.unwrap();
+    let job = queue.reaches(id, "cancelled").await;
+    assert_eq!(job.last_error.as_deref(), Some("its process died in the last attempt"));
 }
 
 #[tokio::test]

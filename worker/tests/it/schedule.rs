@@ -1,10 +1,17 @@
 //! Jobs by the clock, and the chores they are.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
-use humanchat_domain::{clock::Clock, testing::noon};
-use humanchat_worker::schedule::Schedule;
+use humanchat_domain::{
+    clock::Clock,
+    testing::{TableLock, noon},
+};
+use humanchat_jobs::maintenance::{PruneJobs, RotateEvents};
+use humanchat_worker::{
+    schedule::Schedule,
+    testing::{Outcome, drain},
+};
 
 use crate::{
     harness::{Queue, until},
@@ -75,6 +82,29 @@ async fn two_processes_run_each_tick_once_and_on_time() {
 }
 
 #[tokio::test]
+async fn events_are_rotated_once_nobody_reads_them_for_long() {
+    let clock = Clock::manual(noon());
+    let queue = Queue::with_clock(clock.clone()).await;
+    let rotate = async || {
+        let mut tx = queue.store.begin(None).await.unwrap();
+        tx.enqueue(&RotateEvents {}).unwrap();
+        tx.commit().await.unwrap();
+        drain(&queue.store).await
+    };
+    // As a backup does, for its whole run.
+    let reader = TableLock::against_changes_of_shape(&queue.store, "events").await;
+    let began = Instant::now();
+    assert_eq!(rotate().await, [("rotate_events", Outcome::Snoozed)]);
+    assert!(began.elapsed() < Duration::from_secs(3), "whoever writes events waited for {:?}", began.elapsed());
+    let job = &queue.jobs().await[0];
+    assert_eq!((job.attempt, job.run_at), (0, noon() + TimeDelta::minutes(5)));
+    assert_eq!(rotate().await, [], "one waits already");
+    reader.release().await;
+    clock.advance(Duration::from_mins(5));
+    assert_eq!(drain(&queue.store).await, [("rotate_events", Outcome::Done)]);
+}
+
+#[tokio::test]
 async fn finished_jobs_are_pruned_after_three_days() {
     let clock = Clock::manual(noon());
     let queue = Queue::with_clock(clock.clone()).await;
@@ -95,9 +125,9 @@ async fn finished_jobs_are_pruned_after_three_days() {
     }
     let prune = async || {
         let mut tx = queue.store.begin(None).await.unwrap();
-        tx.enqueue(&humanchat_jobs::maintenance::PruneJobs {}).unwrap();
+        tx.enqueue(&PruneJobs {}).unwrap();
         tx.commit().await.unwrap();
-        humanchat_worker::testing::drain(&queue.store).await;
+        drain(&queue.store).await;
         let left = queue.jobs().await;
         ids.iter().filter(|id| left.iter().any(|job| job.id == **id)).count()
     };

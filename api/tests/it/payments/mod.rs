@@ -179,7 +179,8 @@ impl Till {
         for _ in 0..15 {
             self.hear().await;
             let outcomes = drain(&self.api.store).await;
-            let parked = outcomes.iter().find(|(_, outcome)| matches!(outcome, Outcome::Parked(_)));
+            let parked =
+                outcomes.iter().find(|(_, outcome)| matches!(outcome, Outcome::Parked(_) | Outcome::Cancelled(_)));
             assert!(parked.is_none(), "{parked:?}");
             if outcomes.is_empty() {
                 return;

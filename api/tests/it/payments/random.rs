@@ -300,7 +300,7 @@ impl Walk<'_> {
 
     async fn work(&mut self) {
         for (name, outcome) in drain(&self.till.api.store).await {
-            assert!(!matches!(outcome, Outcome::Parked(_)), "{name}: {outcome:?}");
+            assert!(!matches!(outcome, Outcome::Parked(_) | Outcome::Cancelled(_)), "{name}: {outcome:?}");
             let is_done = outcome == Outcome::Done;
             self.count(&format!("job {name} {}", if is_done { "done" } else { "again" }));
         }

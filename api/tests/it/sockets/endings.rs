@@ -97,7 +97,7 @@ async fn a_login_that_was_not_renewed_ends_its_sockets() {
     let mut socket = ada.socket("/ws").await;
     api.advance(Duration::from_hours(24 * 31));
     socket.quiet().await;
-    maintenance::prune_credentials(&api.store).await.unwrap();
+    maintenance::prune_credentials(&api.store, 100).await.unwrap();
     within(CATCH_UP, async { assert_eq!(socket.closed().await, Some(4003)) }).await;
 }
 

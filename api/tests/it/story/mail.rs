@@ -1,5 +1,6 @@
 //! Signing in by mail, from the request to the session.
 
+use humanchat_domain::testing::{jobs, queue_in_words};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -60,7 +61,7 @@ async fn a_mailed_link_is_in_the_mailbox_and_signs_in() {
 async fn with_a_mail_server_the_link_goes_there_and_is_not_kept() {
     let stage = Stage::with(&[]).await;
     // Not ready at first: the worker comes again.
-    let server = MailServer::start(1).await;
+    let server = MailServer::start(&["451 4.2.1"]).await;
     let smtp = format!("smtp://{}", server.address);
     let settings = [("SMTP_URL", smtp.as_str()), ("MAIL_FROM", "HumanChat <hello@talk.example>")];
     let (api, _processes) = api_and_worker(&stage, &settings).await;
@@ -73,4 +74,30 @@ async fn with_a_mail_server_the_link_goes_there_and_is_not_kept() {
     assert!(mailbox(&api).await.is_empty(), "it is in other hands");
     sign_in(&api, &token(&api, &mail.body())).await;
     assert_eq!(server.mails().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_that_is_refused_for_good_is_not_tried_again_or_told_of() {
+    let stage = Stage::with(&[]).await;
+    let server = MailServer::start(&["550 5.1.1", "554 5.7.1"]).await;
+    let smtp = format!("smtp://{}", server.address);
+    let (one, api) = stage.api(&[]).await;
+    let worker = stage.worker(&[("SMTP_URL", &smtp)]).await;
+    let states = async || {
+        let jobs = jobs(&stage.store, "send_magic_link").await;
+        jobs.into_iter().map(|job| job.state).collect::<Vec<_>>()
+    };
+    ask(&api).await;
+    eventually("the end of the first", async || (states().await == ["done"]).then_some(())).await;
+    assert_eq!(server.mails().len(), 0);
+    // What may be about us, and not about the address, is.
+    ask(&api).await;
+    eventually("another mail", async || server.mails().pop()).await;
+    eventually("the end of the second", async || (states().await == ["done"; 2]).then_some(())).await;
+    let (log, jobs) = (worker.log(), queue_in_words(&stage.store).await);
+    assert!(log.contains(r#""code":550"#) && log.contains("it answered 554"), "{log}");
+    assert!(jobs.contains("it answered 554"), "{jobs}");
+    for told in [log, jobs, one.log()] {
+        assert!(!told.to_lowercase().contains(EMAIL), "{told}");
+    }
 }

@@ -111,7 +111,7 @@ async fn write_everywhere(till: &Till, [ada, bob]: [&Person<'_>; 2], gemini: &Ge
 async fn what_is_private_is_in_no_log_job_measurement_trace_or_redis() {
     let (collector, address) = Collector::start().await;
     // Mail fails at first: errors talk the most.
-    let mail = MailServer::start(2).await;
+    let mail = MailServer::start(&["451 4.2.1"; 2]).await;
     let gemini = Gemini::start().await;
     let simulator = simulator().await;
     let redis = tokio::task::block_in_place(PrivateRedis::start);

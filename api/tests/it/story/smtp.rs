@@ -1,6 +1,7 @@
-//! A mail server that keeps what it is given.
+//! A mail server that keeps what it is given, and talks too much when it refuses.
 
 use std::{
+    collections::VecDeque,
     net::SocketAddr,
     sync::{Arc, Mutex},
 };
@@ -36,12 +37,12 @@ pub struct MailServer {
 }
 
 impl MailServer {
-    /// A server that turns so many mails away before it takes one.
-    pub async fn start(turned_away: usize) -> Self {
+    /// A server that refuses the first recipients with these codes, and takes all that follow.
+    pub async fn start(refusals: &[&'static str]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mails = Arc::new(Mutex::new(Vec::new()));
-        let refusals = Arc::new(Mutex::new(turned_away));
+        let refusals = Arc::new(Mutex::new(VecDeque::from_iter(refusals.iter().copied())));
         let kept = mails.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -57,7 +58,11 @@ impl MailServer {
 }
 
 /// RFC 5321, as far as it takes to be handed mail.
-async fn converse(stream: TcpStream, mails: Arc<Mutex<Vec<Mail>>>, refusals: Arc<Mutex<usize>>) -> Option<()> {
+async fn converse(
+    stream: TcpStream,
+    mails: Arc<Mutex<Vec<Mail>>>,
+    refusals: Arc<Mutex<VecDeque<&'static str>>>,
+) -> Option<()> {
     let mut stream = BufReader::new(stream);
     let mut mail = Mail { from: String::new(), to: Vec::new(), data: String::new() };
     stream.write_all(b"220 mail.test ESMTP\r\n").await.ok()?;
@@ -65,19 +70,18 @@ async fn converse(stream: TcpStream, mails: Arc<Mutex<Vec<Mail>>>, refusals: Arc
         let line = read_line(&mut stream).await?;
         let upper = line.to_uppercase();
         let answer = if upper.starts_with("EHLO") {
-            "250-mail.test\r\n250 8BITMIME"
+            "250-mail.test\r\n250 8BITMIME".to_owned()
         } else if upper.starts_with("MAIL FROM:") {
             line["MAIL FROM:".len()..].clone_into(&mut mail.from);
-            let mut refusals = refusals.lock().unwrap();
-            if *refusals > 0 {
-                *refusals -= 1;
-                "451 come again later"
-            } else {
-                "250 so be it"
-            }
+            "250 so be it".to_owned()
         } else if upper.starts_with("RCPT TO:") {
-            mail.to.push(line["RCPT TO:".len()..].to_owned());
-            "250 known here"
+            let recipient = &line["RCPT TO:".len()..];
+            if let Some(code) = refusals.lock().unwrap().pop_front() {
+                format!("{code} {recipient}: Recipient address rejected")
+            } else {
+                mail.to.push(recipient.to_owned());
+                "250 known here".to_owned()
+            }
         } else if upper == "DATA" {
             stream.write_all(b"354 go on\r\n").await.ok()?;
             loop {
@@ -92,12 +96,12 @@ async fn converse(stream: TcpStream, mails: Arc<Mutex<Vec<Mail>>>, refusals: Arc
                 .lock()
                 .unwrap()
                 .push(std::mem::replace(&mut mail, Mail { from: String::new(), to: Vec::new(), data: String::new() }));
-            "250 kept"
+            "250 kept".to_owned()
         } else if upper == "QUIT" {
             stream.write_all(b"221 goodbye\r\n").await.ok()?;
             return Some(());
         } else {
-            "250 if you say so"
+            "250 if you say so".to_owned()
         };
         stream.write_all(format!("{answer}\r\n").as_bytes()).await.ok()?;
     }

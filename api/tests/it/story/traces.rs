@@ -16,7 +16,7 @@ const CALLER: &str = "b7ad6b7169203331";
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_trace_goes_from_a_request_over_its_job_to_the_mail_server() {
     let (collector, address) = Collector::start().await;
-    let mail = MailServer::start(0).await;
+    let mail = MailServer::start(&[]).await;
     let (collector_url, smtp_url) = (format!("http://{address}"), format!("smtp://{}", mail.address));
     let stage = Stage::with(&[
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &collector_url),
