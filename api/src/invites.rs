@@ -50,7 +50,7 @@ struct InvitesBody {
     responses((status = 201, body = Connected), (status = 200, description = "The pair had a live one", body = Connected),
         (status = 404, description = "`resource_not_found`: no such user"),
         (status = 409, description = "`host_busy`, `requester_busy`, `request_required`"),
-        (status = 503, description = "`service_unavailable`: paid and charity hosts, for now")))]
+        (status = 503, description = "`service_unavailable`: a paid or charity host, where payments are not set up")))]
 async fn connect(State(app): State<App>, command: Command<Connect>) -> Answer {
     let (mut work, caller, connect) = command.begin(&app).await?;
     let connected = invites::connect(&mut work.tx, caller.user_id, &connect).await;

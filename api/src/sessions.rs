@@ -105,8 +105,10 @@ async fn calendar(
 
 /// Take a step, or move it.
 ///
-/// `in_progress` and `complete` are the host's; `cancelled` is for either side, and what a guest then owes follows from the
-/// `cancellation_policy`. With `startTime` a booked session moves to another slot that the host offers; both are told. A guest can
+/// `in_progress` and `complete` are the host's. A booked session can be begun from 15 minutes before its start, and earlier
+/// where the guest has written in the conversation within 15 minutes; at the latest 15 minutes after its start, and not after
+/// its end. One at once can be begun for as long as an invite waits. `cancelled` is for either side, and what a guest then owes
+/// follows from the `cancellation_policy`: nothing once the start has passed and the host has not come. With `startTime` a booked session moves to another slot that the host offers; both are told. A guest can
 /// move it as long as calling it off would cost nothing; once the host has moved it, the guest can call it off at no cost up to
 /// the start.
 #[utoipa::path(patch, operation_id = "change_session", path = "/api/sessions/{id}", tag = "Sessions",

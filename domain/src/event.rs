@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use crate::{
     conversations::{Conversation, Message},
     id::{ConversationId, NotificationId, RunId, UserId},
-    invites::Invite,
+    invites::{Invite, InviteStatus},
     notifications::Notification,
     payments::Payment,
     requests::Request,
@@ -68,22 +68,6 @@ impl Serialize for Channel {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
-}
-
-/// What became of an invite.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum InviteEvent {
-    /// It was made and waits for the host.
-    Pending,
-    /// The host took it.
-    Accepted,
-    /// The host said no.
-    Declined,
-    /// The requester took it back.
-    Cancelled,
-    /// Nobody answered in time.
-    Expired,
 }
 
 /// Something that happened. Serialises to `{"type": …, "payload": …}`.
@@ -197,7 +181,7 @@ pub enum Event {
     #[serde(rename = "instant_invite")]
     InstantInvite {
         /// What became of it.
-        event: InviteEvent,
+        event: InviteStatus,
         /// The invite as it is now.
         invite: Invite,
         /// The pair's conversation, without `unread_count`.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use humanchat_domain::{sessions, testing};
+use humanchat_domain::testing;
 use serde_json::{Value, json};
 
 use crate::{
@@ -34,11 +34,7 @@ async fn talking(api: &Api) -> ([Person<'_>; 2], Value) {
 
 /// Minutes both were there, and what is owed in cents.
 async fn outcome(api: &Api, session: &Value) -> (i32, i64) {
-    let mut tx = api.store.begin(None).await.unwrap();
-    let session_id: humanchat_domain::id::SessionId = id(&text(&session["id"]));
-    let guest = id(&text(&session["guest_user_id"]));
-    let found = sessions::find(&api.store, guest, session_id).await.unwrap();
-    let minutes = sessions::attendance(&mut tx, &found).await.unwrap().minutes();
+    let minutes = testing::minutes_together(&api.store, id(&text(&session["id"]))).await;
     (minutes, api.owed(session).await)
 }
 

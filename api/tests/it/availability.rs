@@ -237,6 +237,23 @@ async fn wrong_questions_are_refused_with_the_field() {
         guest.slots_of(&host, query).await.refused(400, "malformed_request");
     }
     guest.slots_of(&host, "from=2026-11-17T00:00:00Z&to=2027-01-18T00:00:00Z").await.ok(200);
+    // As many dates are an hour more where the clocks go back.
+    guest.slots_of(&host, "from=2026-09-01&to=2026-11-01&timezone=Europe/Berlin").await.ok(200);
+    let long = guest.slots_of(&host, "from=2026-09-01&to=2026-11-02&timezone=Europe/Berlin").await;
+    long.refused(422, "validation_failed");
     testing::set_flags(&api.store, id(&host.id), testing::Flags { suspended: true, ..Default::default() }).await;
     guest.slots_of(&host, "").await.refused(404, "resource_not_found");
+}
+
+#[tokio::test]
+async fn a_date_of_twenty_five_hours_has_one_cap() {
+    let api = api().await;
+    let [guest, host, third] = three(&api).await;
+    let every_day: Vec<_> =
+        (0..7).map(|weekday| json!({"weekday": weekday, "start": "00:00", "end": "24:00"})).collect();
+    host.offers(json!({"timezone": "Australia/Sydney", "weekly": every_day, "horizonDays": 180, "dailyCap": 1})).await;
+    // Midnight, and half past eleven in the evening.
+    guest.booked(&host, "2027-04-03T13:00:00Z").await;
+    third.book(&host, "2027-04-04T13:30:00Z", json!(0)).await.refused(409, "slot_unavailable");
+    third.booked(&host, "2027-04-04T14:00:00Z").await;
 }

@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use humanchat_domain::{
     event::Channel,
-    id::SessionId,
-    sessions,
-    testing::{Flags, set_flags},
+    testing::{self, Flags, set_flags},
     users::DisplayMode,
 };
 use serde_json::{Value, json};
@@ -62,11 +60,7 @@ impl Person<'_> {
 impl Api {
     /// The guest's money is held.
     pub async fn pays(&self, session: &Value) -> bool {
-        let mut tx = self.store.begin(None).await.unwrap();
-        let id: SessionId = id(&text(&session["id"]));
-        let confirmed = sessions::confirm(&mut tx, id).await.unwrap();
-        tx.commit().await.unwrap();
-        confirmed
+        testing::pay(&self.store, id(&text(&session["id"]))).await
     }
 }
 
@@ -271,6 +265,45 @@ async fn an_unpaid_slot_is_held_for_a_while_and_then_free_again() {
 }
 
 #[tokio::test]
+async fn a_slot_is_held_no_longer_than_its_session_can_be_begun() {
+    let api = api().await;
+    let [guest, host, _] = staying(&api).await;
+    let today = json!([{"weekday": 1, "start": "00:00", "end": "24:00"}]);
+    host.offers(json!({"timezone": "UTC", "weekly": today, "slotMinutes": 5})).await;
+    host.change(json!({"conversationType": "paid", "scheduledRates": {"5": 50}})).await;
+    api.advance(Duration::from_mins(4));
+    let body = json!({"hostUserId": host.id, "startTime": "2026-11-16T12:05:00Z", "durationMinutes": 5, "price": 50});
+    let session = guest.post("/api/sessions", body).await.ok(201)["session"].clone();
+    assert_eq!(session["hold_expires_at"], "2026-11-16T12:10:00.000Z");
+    host.appear().await;
+    api.advance(Duration::from_mins(6));
+    // The money comes before the job that frees the slot.
+    assert!(!api.pays(&session).await, "for a talk that can't be any more");
+    api.work().await;
+    let over = guest.session(&session).await;
+    assert_eq!((&over["status"], &over["ended_by"]), (&json!("cancelled"), &json!("system")));
+    assert_eq!(api.owed(&session).await, 0);
+    api.idle().await;
+}
+
+#[tokio::test]
+async fn nobody_learns_a_confidential_price_by_booking() {
+    let api = api().await;
+    let [guest, host, third] = paid(&api).await;
+    host.appear().await;
+    set_flags(&api.store, id(&host.id), Flags { confidential_rate: true, ..Flags::default() }).await;
+    guest.book(&host, TEN, json!(0)).await.refused(409, "request_required");
+    guest.connect(&host).await.refused(409, "request_required");
+    let ask = json!({"targetUserId": host.id, "message": "May I?"});
+    let request = guest.post("/api/requests", ask).await.ok(201)["request"].clone();
+    let status = format!("/api/requests/{}/status", text(&request["id"]));
+    host.patch(&status, json!({"status": "approved"})).await.ok(200);
+    // Whom the host said yes to has to know.
+    assert_eq!(guest.book(&host, TEN, json!(0)).await.refused(409, "price_changed")["price"], 50);
+    third.book(&host, TEN, json!(0)).await.refused(409, "request_required");
+}
+
+#[tokio::test]
 async fn nobody_holds_many_slots_without_paying() {
     let api = api().await;
     let [guest, host, third] = paid(&api).await;
@@ -316,6 +349,7 @@ async fn hosts_by_request_are_booked_once_they_said_yes() {
     for flags in [
         Flags { display_mode: DisplayMode::ByRequest, ..Flags::default() },
         Flags { display_mode: DisplayMode::Confidential, ..Flags::default() },
+        Flags { confidential_rate: true, ..Flags::default() },
         Flags { managed: true, ..Flags::default() },
     ] {
         set_flags(&api.store, id(&host.id), flags).await;

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{
     booking::staying,
-    scene::{at_once, count},
+    scene::{at_once, count, text},
     support::api,
 };
 
@@ -18,6 +18,7 @@ async fn who_begins_and_who_calls_off_do_not_both_succeed() {
     host.keeps_open().await;
     for hour in 10..18 {
         let session = guest.booked(&host, &format!("2026-11-17T{hour}:00:00Z")).await;
+        guest.say(&text(&session["conversation_id"]), "I am here").await.ok(201);
         let begin = host.moves(&session, "in_progress").boxed();
         let call_off = guest.moves(&session, "cancelled").boxed();
         let answers = at_once([begin, call_off]).await;

@@ -77,12 +77,96 @@ async fn the_host_begins_and_completes() {
 async fn a_session_that_begins_early_takes_that_time_instead() {
     let api = api().await;
     let ([guest, host, third], session) = booked(&api).await;
+    guest.say(&text(&session["conversation_id"]), "Could it be now?").await.ok(201);
     let early = host.moves(&session, "in_progress").await.ok(200)["session"].clone();
     assert_eq!((&early["started_at"], &early["start_time"]), (&json!("2026-11-16T12:00:00.000Z"), &json!(TEN)));
     third.booked(&host, TEN).await;
     third.book(&host, "2026-11-16T12:00:00Z", json!(0)).await.refused(409, "slot_unavailable");
     host.moves(&session, "complete").await.ok(200);
     assert!(!guest.is_busy().await);
+}
+
+#[tokio::test]
+async fn a_session_begins_early_only_where_its_guest_is_ready() {
+    let api = api().await;
+    let ([guest, host, _], session) = booked(&api).await;
+    let begin = async || host.moves(&session, "in_progress").await;
+    let conversation = text(&session["conversation_id"]);
+    // Who is online, in whatever tab, is not ready.
+    guest.appear().await;
+    host.say(&conversation, "Now?").await.ok(201);
+    begin().await.refused(409, "invalid_transition");
+    guest.say(&conversation, "Till tomorrow!").await.ok(201);
+    let ago = 15 * MINUTE + Duration::from_millis(1);
+    api.advance(ago);
+    begin().await.refused(409, "invalid_transition");
+    api.advance(just_before(22 * HOUR - 15 * MINUTE - ago));
+    begin().await.refused(409, "invalid_transition");
+    api.advance(Duration::from_millis(1));
+    begin().await.ok(200);
+}
+
+#[tokio::test]
+async fn a_session_is_not_begun_too_late_even_where_nobody_works() {
+    let api = api().await;
+    let ([guest, host, _], session) = booked(&api).await;
+    let short = async |start: &str| {
+        let body = json!({"hostUserId": host.id, "startTime": start, "durationMinutes": 10, "price": 0});
+        guest.post("/api/sessions", body).await.ok(201)["session"].clone()
+    };
+    let (first, second) = (short("2026-11-17T10:30:00Z").await, short("2026-11-17T11:00:00Z").await);
+    api.advance(22 * HOUR + 15 * MINUTE);
+    host.moves(&session, "in_progress").await.refused(409, "invalid_transition");
+    api.advance(just_before(25 * MINUTE));
+    host.moves(&first, "in_progress").await.ok(200);
+    host.moves(&first, "complete").await.ok(200);
+    api.advance(30 * MINUTE + Duration::from_millis(1));
+    host.moves(&second, "in_progress").await.refused(409, "invalid_transition");
+}
+
+#[tokio::test]
+async fn who_gives_up_on_a_late_host_owes_nothing() {
+    for (host_came, owed) in [(false, 0), (true, 5000)] {
+        let api = api().await;
+        let ([guest, host, _], session) = paid(&api, TEN).await;
+        api.advance(22 * HOUR - 4 * MINUTE);
+        if host_came {
+            host.appear().await;
+        }
+        api.advance(14 * MINUTE);
+        guest.appear().await;
+        guest.moves(&session, "cancelled").await.ok(200);
+        assert_eq!(api.owed(&session).await, owed);
+    }
+}
+
+#[tokio::test]
+async fn a_booking_whose_hold_has_run_out_is_not_moved() {
+    let api = api().await;
+    let [guest, host, third] = staying(&api).await;
+    host.keeps_open().await;
+    host.change(json!({"conversationType": "paid", "scheduledRates": {"30": 50}})).await;
+    let session = guest.book(&host, TEN, json!(50)).await.ok(201)["session"].clone();
+    api.advance(15 * MINUTE);
+    let later = "2026-11-18T10:00:00Z";
+    guest.steps(&session, json!({"startTime": later})).await.refused(409, "invalid_transition");
+    third.book(&host, later, json!(50)).await.ok(201);
+    assert_eq!(guest.session(&session).await["status"], "cancelled");
+}
+
+#[tokio::test]
+async fn a_booking_that_was_moved_before_it_was_paid_is_news_and_not_moved() {
+    let api = api().await;
+    let [guest, host, _] = staying(&api).await;
+    host.keeps_open().await;
+    host.change(json!({"conversationType": "paid", "scheduledRates": {"30": 50}})).await;
+    let session = guest.book(&host, TEN, json!(50)).await.ok(201)["session"].clone();
+    guest.steps(&session, json!({"startTime": "2026-11-18T10:00:00Z"})).await.ok(200);
+    assert!(api.pays(&session).await);
+    for person in [&guest, &host] {
+        let notices = person.get("/api/notifications").await.ok(200);
+        assert_eq!(strings(&notices["notifications"], "type"), ["session_booked"]);
+    }
 }
 
 #[tokio::test]

@@ -91,6 +91,7 @@ async fn some_people_are_reached_by_request_only() {
         Flags { managed: true, ..normal },
         Flags { display_mode: DisplayMode::ByRequest, ..normal },
         Flags { display_mode: DisplayMode::Confidential, ..normal },
+        Flags { confidential_rate: true, ..normal },
     ] {
         host.set_flags(flags).await;
         guest.connect(&host).await.refused(409, "request_required");
@@ -99,12 +100,12 @@ async fn some_people_are_reached_by_request_only() {
         assert_eq!(guest.connect(&host).await.ok(200)["invite"]["id"], invite["id"], "and then there is a live one");
         host.answer(&invite, "cancel").await.ok(200);
     }
-    host.set_flags(Flags { confidential_rate: true, ..normal }).await;
+    host.set_flags(normal).await;
     guest.connect(&host).await.ok(201);
 }
 
 #[tokio::test]
-async fn paid_and_charity_hosts_are_not_available_yet() {
+async fn paid_and_charity_hosts_are_not_available_without_a_provider() {
     let api = api().await;
     let [guest, host, third] = three(&api).await;
     host.change(json!({"conversationType": "paid", "instantRatePerMinute": 2})).await;

@@ -110,7 +110,10 @@ impl Thing {
             Self::Booking => {
                 host.keeps_open().await;
                 let start = till.slot(24).to_rfc3339_opts(SecondsFormat::Secs, true);
-                text(&guest.booked(host, &start).await["id"])
+                let session = guest.booked(host, &start).await;
+                // So that the host can begin it.
+                guest.say(&text(&session["conversation_id"]), "I am here").await.ok(201);
+                text(&session["id"])
             }
             Self::Talk => {
                 let invite = guest.invite(host).await;

@@ -151,9 +151,9 @@ impl Span {
         Self { end: self.end + by, ..self }
     }
 
-    /// With a day before and after: all of the local dates it touches, and every buffer.
+    /// With more than a day before and after: all of the local dates it touches, even those of 25 hours, and every buffer.
     fn widened(self) -> Self {
-        let day = TimeDelta::days(1);
+        let day = TimeDelta::hours(26);
         Self { start: self.start - day, end: self.end + day }
     }
 }
@@ -180,7 +180,9 @@ impl SlotQuery {
         if end <= start {
             return Err(Refusal::field("to", "must be after from"));
         }
-        if end - start > LONGEST {
+        // Where the clocks go back, so many dates take an hour more.
+        let local = |time: DateTime<Utc>| time.with_timezone(&zone).naive_local();
+        if (end - start).min(local(end) - local(start)) > LONGEST {
             return Err(Refusal::field("to", "must be at most 62 days after from"));
         }
         Ok(Span { start, end })

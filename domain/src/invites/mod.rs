@@ -27,13 +27,13 @@ use crate::{
     Store,
     conversations::{self, Conversation},
     error::{Error, Refusal, Result},
-    event::{Channel, Event, InviteEvent},
+    event::{Channel, Event},
     id::{ConversationId, InviteId, RequestId, SessionId, UserId},
     payments::{self, Payment},
     sessions::{self, Session},
     text::{Lookup, Timestamp},
     tx::Tx,
-    users::{ConversationType, DisplayMode, text_enum},
+    users::{self, ConversationType, DisplayMode, text_enum},
 };
 
 text_enum! {
@@ -138,7 +138,8 @@ pub enum Connected {
         /// The invite.
         invite: Box<Invite>,
     },
-    /// The two are in a session already.
+    /// A session of the pair's: the one they are in, or a paid one, `pending` until the guest has paid and the host
+    /// begins it.
     Session {
         /// The pair's conversation.
         conversation: Box<Conversation>,
@@ -161,7 +162,7 @@ pub async fn connect(tx: &mut Tx, caller: UserId, connect: &Valid<Connect>) -> R
     if target == caller {
         return Err(Refusal::field("targetUserId", "must be somebody else").into());
     }
-    sessions::lock_people(tx, caller, target).await?;
+    users::lock(tx, &[caller, target]).await?;
     let now = tx.now();
     let host = queries::host(tx.conn(), target, now).await?.ok_or(Refusal::NotFound("user"))?;
     let active = sessions::live(tx, [caller, target]).await?;
@@ -170,9 +171,14 @@ pub async fn connect(tx: &mut Tx, caller: UserId, connect: &Valid<Connect>) -> R
     {
         return Ok((in_session(tx, caller, one).await?, false));
     }
-    if let Some(invite) = live(tx, caller, target).await? {
-        let conversation = conversations::view(tx, invite.conversation_id, caller).await?;
-        return Ok((Connected::Invite { conversation: Box::new(conversation), invite: Box::new(invite) }, false));
+    if let Some(conversation_id) = conversations::queries::find_pair(tx.conn(), caller, target).await? {
+        if let Some(invite) = live(tx, conversation_id).await? {
+            let conversation = conversations::view(tx, conversation_id, caller).await?;
+            return Ok((Connected::Invite { conversation: Box::new(conversation), invite: Box::new(invite) }, false));
+        }
+        if let Some(waiting) = sessions::waiting_instant(tx, conversation_id).await? {
+            return Ok((in_session(tx, caller, waiting).await?, false));
+        }
     }
     host.takes_instant()?;
     if active.iter().any(|(person, _)| *person == caller) {
@@ -183,9 +189,6 @@ pub async fn connect(tx: &mut Tx, caller: UserId, connect: &Valid<Connect>) -> R
     }
     let (conversation_id, _) = conversations::between(tx, caller, target).await?.ok_or(Refusal::NotFound("user"))?;
     if host.is_paid() {
-        if let Some(waiting) = sessions::waiting_instant(tx, conversation_id).await? {
-            return Ok((in_session(tx, caller, waiting).await?, false));
-        }
         let pair = sessions::Pair { host: target, guest: caller, conversation_id };
         let answer_within = time_to_answer(tx, host.is_online);
         let session = sessions::ask_instant(tx, pair, connect.minutes, answer_within).await?;
@@ -211,12 +214,14 @@ pub(crate) struct Host {
     conversation_type: ConversationType,
     display_mode: DisplayMode,
     managed: bool,
+    confidential_rate: bool,
     is_online: bool,
 }
 
 impl Host {
     fn takes_instant(&self) -> Result<(), Refusal> {
-        let is_open = !self.managed && self.display_mode == DisplayMode::Normal;
+        // What a session holds on a card tells the rate.
+        let is_open = !self.managed && self.display_mode == DisplayMode::Normal && !self.confidential_rate;
         if is_open { Ok(()) } else { Err(Refusal::RequestRequired) }
     }
 
@@ -257,9 +262,8 @@ async fn invite(
     Ok(invite)
 }
 
-/// The pair's live invite; one whose time is over gets its outcome first.
-async fn live(tx: &mut Tx, a: UserId, b: UserId) -> Result<Option<Invite>> {
-    let Some(conversation_id) = conversations::queries::find_pair(tx.conn(), a, b).await? else { return Ok(None) };
+/// A pair's live invite; one whose time is over gets its outcome first.
+async fn live(tx: &mut Tx, conversation_id: ConversationId) -> Result<Option<Invite>> {
     let Some(invite) = queries::lock_pending(tx.conn(), conversation_id).await? else { return Ok(None) };
     let invite = invite.at(tx.now());
     if invite.status == InviteStatus::Pending {
@@ -288,18 +292,11 @@ async fn locked(tx: &mut Tx, id: InviteId) -> Result<Invite> {
 }
 
 async fn tell(tx: &mut Tx, invite: &Invite, session: Option<&Session>) -> Result<()> {
-    let event = match invite.status {
-        InviteStatus::Pending => InviteEvent::Pending,
-        InviteStatus::Accepted => InviteEvent::Accepted,
-        InviteStatus::Declined => InviteEvent::Declined,
-        InviteStatus::Cancelled => InviteEvent::Cancelled,
-        InviteStatus::Expired => InviteEvent::Expired,
-    };
     let conversation = conversations::shared_view(tx, invite.conversation_id, invite.target_user_id).await?;
     notices::give(tx, invite, &conversation).await?;
     for person in [invite.target_user_id, invite.requester_user_id] {
         let (invite, conversation) = (invite.clone(), Some(conversation.clone()));
-        let event = Event::InstantInvite { event, invite, conversation, session: session.cloned() };
+        let event = Event::InstantInvite { event: invite.status, invite, conversation, session: session.cloned() };
         tx.emit(Channel::Notifications(person), event);
     }
     Ok(())

@@ -9,7 +9,6 @@ use super::{Invite, InviteStatus, locked, queries, tell};
 use crate::{
     conversations::{self, Conversation},
     error::{Error, Refusal, Result},
-    event::{Channel, Event},
     id::{InviteId, UserId},
     sessions::{self, Session},
     tx::Tx,
@@ -36,7 +35,7 @@ pub struct Accepted {
 /// `NotFound`, `Forbidden`, `InviteResolved`, `InviteExpired`, `HostBusy`, `RequesterBusy`.
 pub async fn accept(tx: &mut Tx, caller: UserId, id: InviteId) -> Result<Accepted> {
     let (requester, host) = parties(tx, caller, id, Side::Host).await?;
-    sessions::lock_people(tx, requester, host).await?;
+    users::lock(tx, &[requester, host]).await?;
     let invite = locked(tx, id).await?;
     if let (InviteStatus::Accepted, Some(session_id)) = (invite.status, invite.session_id) {
         let session = sessions::load(tx, session_id).await?;
@@ -48,11 +47,8 @@ pub async fn accept(tx: &mut Tx, caller: UserId, id: InviteId) -> Result<Accepte
     }
     let pair = sessions::Pair { host, guest: requester, conversation_id: invite.conversation_id };
     let session = sessions::start_free(tx, pair).await?;
-    conversations::queries::link_session(tx.conn(), invite.conversation_id, session.id).await?;
     let invite = resolve(tx, id, InviteStatus::Accepted, Some(&session)).await?;
     users::answered(tx, host).await?;
-    let shared = conversations::shared_view(tx, invite.conversation_id, host).await?;
-    tx.emit(Channel::Conversation(shared.id), Event::ConversationUpdated { conversation: shared });
     let conversation = conversations::view(tx, invite.conversation_id, caller).await?;
     Ok(Accepted { invite, session, conversation })
 }

@@ -15,6 +15,7 @@ pub(super) async fn host(conn: &mut PgConnection, id: UserId, now: DateTime<Utc>
     sqlx::query_as!(
         Host,
         r#"select conversation_type as "conversation_type: ConversationType", display_mode as "display_mode: DisplayMode", managed,
+                  confidential_rate,
                   user_is_online(presence_state, present_until, id, $2) as "is_online!"
            from users where id = $1 and suspended_at is null"#,
         id.0,

@@ -279,10 +279,11 @@ pub(crate) async fn of_session(tx: &mut Tx, session: SessionId) -> Result<Option
 }
 
 /// Does with a session's payment what has become of the session: takes what is owed, or lets go.
-/// The session's row is locked and changed.
+/// The session's row is locked and changed. Its people need not be: whoever ends the sessions of several must not lock
+/// more people then, out of their order.
 pub(crate) async fn follow_session(tx: &mut Tx, session: SessionId) -> Result<()> {
     let Some(id) = queries::live(tx.conn(), session).await? else { return Ok(()) };
-    observe::lock(tx, id).await?;
+    queries::lock(tx.conn(), id).await?;
     observe::follow_session(tx, id).await
 }
 

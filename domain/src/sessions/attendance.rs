@@ -10,7 +10,7 @@ pub(super) const ACT: TimeDelta = TimeDelta::seconds(45);
 
 /// When the two people of a session were there, within some span.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Attendance {
+pub(crate) struct Attendance {
     /// The host: in order, apart from each other.
     pub host: Vec<Span>,
     /// The guest, likewise.
@@ -30,7 +30,7 @@ impl Attendance {
     }
 
     /// When both were there at once, in order.
-    pub fn together(&self) -> Vec<Span> {
+    pub(crate) fn together(&self) -> Vec<Span> {
         let (mut host, mut guest) = (self.host.iter().peekable(), self.guest.iter().peekable());
         let mut together = Vec::new();
         while let (Some(a), Some(b)) = (host.peek(), guest.peek()) {
@@ -48,7 +48,7 @@ impl Attendance {
     }
 
     /// How long both were there, a begun minute counted whole.
-    pub fn minutes(&self) -> i32 {
+    pub(crate) fn minutes(&self) -> i32 {
         let millis: i64 = self.together().iter().map(|span| (span.end - span.start).num_milliseconds()).sum();
         i32::try_from((millis + 59_999) / 60_000).unwrap_or(i32::MAX)
     }
@@ -70,10 +70,7 @@ pub(super) async fn keep(tx: &mut Tx, session: &Session, attendance: &Attendance
 }
 
 /// Who was there, and when, of a session that is over: the evidence its payment goes by.
-///
-/// # Errors
-/// The database's.
-pub async fn attendance(tx: &mut Tx, session: &Session) -> Result<Attendance> {
+pub(crate) async fn attendance(tx: &mut Tx, session: &Session) -> Result<Attendance> {
     Ok(Attendance::of(session, queries::kept_attendance(tx.conn(), session.id).await?))
 }
 

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     availability::{self, Span},
     conversations,
-    error::{Refusal, Result},
+    error::{Error, Refusal, Result},
     id::{ConversationId, SessionId, UserId},
     money::Price,
     payments::{self, Payment},
@@ -108,7 +108,8 @@ pub async fn book(tx: &mut Tx, guest: UserId, booking: &Valid<Booking>) -> Resul
         Some(id) => id,
         None => conversations::between(tx, guest, host).await?.ok_or(Refusal::NotFound("user"))?.0,
     };
-    let hold_expires_at = (price_minor > 0).then(|| now + tx.store().settings().booking_hold);
+    let hold_ends = (now + tx.store().settings().booking_hold).min(timeouts::latest_start(slot));
+    let hold_expires_at = (price_minor > 0).then_some(hold_ends);
     if hold_expires_at.is_some() && queries::holds(tx.conn(), guest).await? >= MOST_HOLDS {
         return Err(Refusal::PaymentRequired("pay for the slots you hold first").into());
     }
@@ -122,7 +123,10 @@ pub async fn book(tx: &mut Tx, guest: UserId, booking: &Valid<Booking>) -> Resul
     let session = load(tx, id).await?;
     match hold_expires_at {
         Some(at) => tx.enqueue_at(&ReleaseHold { session_id: id }, at)?,
-        None => agreed(tx, &session).await?,
+        None => {
+            notices::booked(tx, &session).await?;
+            look_after(tx, &session)?;
+        }
     }
     tell_new(tx, &session);
     let payment = payments::begin(tx, id).await?;
@@ -131,6 +135,9 @@ pub async fn book(tx: &mut Tx, guest: UserId, booking: &Valid<Booking>) -> Resul
 
 /// Moves a session that has not begun to another slot. Both are told; reminders move along.
 pub(super) async fn reschedule(tx: &mut Tx, caller: UserId, session: Session, to: DateTime<Utc>) -> Result<Session> {
+    // One that nobody has paid for may be over with its hold.
+    timeouts::release_expired(tx, session.people()).await?;
+    let session = load(tx, session.id).await?;
     if session.r#type != SessionType::Scheduled || !session.is_pending() {
         return Err(
             Refusal::InvalidTransition("only a booked session that has not begun can be moved".to_owned()).into()
@@ -148,32 +155,33 @@ pub(super) async fn reschedule(tx: &mut Tx, caller: UserId, session: Session, to
     }
     let (host, guest) = (session.host_user_id, session.guest_user_id);
     let slot = Span { start: to, end: to + TimeDelta::minutes(session.booked_minutes.unwrap_or_default().into()) };
-    timeouts::release_expired(tx, [host, guest]).await?;
     queries::disengage(tx.conn(), session.id).await?;
     let buffer = free(tx, host, guest, slot, Some(session.id)).await?;
     // The guest did not ask for this: calling it off costs nothing now.
     let policy = if by_host { Some(CancellationPolicy::LENIENT) } else { session.cancellation_policy };
-    queries::move_to(tx.conn(), session.id, slot, policy, now).await?;
+    if !queries::move_to(tx.conn(), session.id, slot, policy, now).await? {
+        return Err(Error::Internal("a locked session was ended by somebody else"));
+    }
     queries::engage(tx.conn(), session.id, [(host, slot.stretched(buffer)), (guest, slot)], false).await?;
     tx.cancel_jobs(&waiting(&session)).await?;
     notices::outdated(tx, &session).await?;
     let moved = load(tx, session.id).await?;
+    if moved.confirmed_at.is_some() {
+        notices::moved(tx, &moved).await?;
+    }
     match moved.hold_expires_at {
         Some(at) => tx.enqueue_at(&ReleaseHold { session_id: moved.id }, at.0)?,
-        None => agreed(tx, &moved).await?,
+        None => look_after(tx, &moved)?,
     }
     tell(tx, &moved);
     payments::session_moved(tx, moved.id).await?;
     load(tx, moved.id).await
 }
 
-/// The guest's payment is held: what was asked for is agreed. False where that came too late, and the
-/// time is somebody else's.
-///
-/// # Errors
-/// The database's.
-pub async fn confirm(tx: &mut Tx, id: SessionId) -> Result<bool> {
-    let Some(session) = lock_for_job(tx, id).await? else { return Ok(false) };
+/// The guest's payment is held: what was asked for is agreed. False where that came too late: the time is
+/// somebody else's, or over.
+pub(crate) async fn confirm(tx: &mut Tx, id: SessionId) -> Result<bool> {
+    let Some(session) = still_awaited(tx, id).await? else { return Ok(false) };
     let now = tx.now();
     if !queries::confirm(tx.conn(), id, now).await? {
         return Ok(false);
@@ -182,31 +190,42 @@ pub async fn confirm(tx: &mut Tx, id: SessionId) -> Result<bool> {
     Ok(true)
 }
 
+/// A session, locked, that waits to be paid for. The end of one that nobody can begin any more is asked for instead.
+pub(super) async fn still_awaited(tx: &mut Tx, id: SessionId) -> Result<Option<Session>> {
+    let Some(session) = lock_for_job(tx, id).await?.filter(Session::is_pending) else { return Ok(None) };
+    if timeouts::is_too_late(&session, tx.now()) {
+        tx.enqueue(&EndUnstartedSession { session_id: id, version: session.version })?;
+        return Ok(None);
+    }
+    Ok(Some(session))
+}
+
 /// What follows when nothing stands in a session's way any more; `before` is the session that waited.
 pub(super) async fn confirmed(tx: &mut Tx, before: &Session) -> Result<()> {
     tx.cancel_jobs(&[JobKey::of(&ReleaseHold { session_id: before.id })]).await?;
     let session = load(tx, before.id).await?;
-    // One that was sure before, and whose card was only authorised now, has been told of.
-    let is_news = before.confirmed_at.is_none() || before.hold_expires_at.is_some();
-    if session.r#type == SessionType::Scheduled && is_news {
-        agreed(tx, &session).await?;
+    if session.r#type == SessionType::Scheduled && before.confirmed_at.is_none() {
+        notices::booked(tx, &session).await?;
+    }
+    // One that was sure before, and whose card was only authorised now, is looked after.
+    if before.confirmed_at.is_none() || before.hold_expires_at.is_some() {
+        look_after(tx, &session)?;
     }
     tell(tx, &session);
     Ok(())
 }
 
-/// Nothing stands in a booking's way any more: both get it by mail, it will be reminded of, and looked
-/// after should nobody start it.
-async fn agreed(tx: &mut Tx, session: &Session) -> Result<()> {
-    notices::agreed(tx, session).await?;
-    let (session_id, version, start) = (session.id, session.version, session.start_time.0);
+/// Nothing stands in a booking's way any more: it will be reminded of, and looked after should nobody begin it.
+fn look_after(tx: &mut Tx, session: &Session) -> Result<()> {
+    let Some(slot) = session.slot() else { return Ok(()) };
+    let (session_id, version, start) = (session.id, session.version, slot.start);
     for minutes_before in REMINDERS {
         let at = start - TimeDelta::minutes(minutes_before.into());
         if at > tx.now() {
             tx.enqueue_at(&RemindOfSession { session_id, version, minutes_before }, at)?;
         }
     }
-    tx.enqueue_at(&EndUnstartedSession { session_id, version }, timeouts::start_deadline(session))
+    tx.enqueue_at(&EndUnstartedSession { session_id, version }, timeouts::latest_start(slot))
 }
 
 /// The pair's conversation, if one was named.

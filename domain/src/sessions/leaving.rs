@@ -2,7 +2,7 @@
 
 use super::{
     EndedBy, SessionStatus, load, offers, queries,
-    steps::{Ending, complete_at, finish},
+    steps::{call_off, complete_at},
 };
 use crate::{error::Result, id::UserId, tx::Tx};
 
@@ -18,8 +18,7 @@ pub(crate) async fn end_some(tx: &mut Tx, person: UserId, most: i64) -> Result<u
         if session.status == SessionStatus::InProgress {
             complete_at(tx, &session, now, side).await?;
         } else {
-            let owed_minor = if side == EndedBy::Guest { session.fee(now) } else { 0 };
-            finish(tx, &session, Ending { owed_minor, ..Ending::cancelled(side, now) }).await?;
+            call_off(tx, &session, side).await?;
         }
     }
     Ok(unfinished.len())

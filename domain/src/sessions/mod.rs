@@ -19,8 +19,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-pub use attendance::{Attendance, attendance};
-pub use booking::{Booked, Booking, book, confirm};
+#[cfg(feature = "testing")]
+pub(crate) use attendance::attendance;
+#[cfg(feature = "testing")]
+pub(crate) use booking::confirm;
+pub use booking::{Booked, Booking, book};
 pub(crate) use calendar::calendar_event;
 pub use calendar::calendar_file;
 pub(crate) use instant::{ask_instant, waiting_instant};
@@ -103,7 +106,7 @@ text_enum! {
         Captured,
         /// Nothing was taken; what was held is free again.
         Voided,
-        /// What was taken was given back, or part of it.
+        /// All that was taken was given back; where it was a part, it stays `captured`.
         Refunded,
         /// The payment failed.
         Failed,
@@ -170,7 +173,8 @@ pub struct Session {
     pub payment_mode: ConversationType,
     /// Where the payment stands.
     pub payment_status: PaymentStatus,
-    /// As it stood at booking; null for instant sessions.
+    /// As it stood at booking; once the host has moved the session, calling it off is free up to the start. Null for instant
+    /// sessions.
     #[schema(required)]
     pub cancellation_policy: Option<CancellationPolicy>,
     /// Until when the time is kept for a guest who has not paid.
@@ -197,6 +201,8 @@ pub struct Session {
     agreed_minor: i64,
     #[serde(skip)]
     confirmed_at: Option<Timestamp>,
+    #[serde(skip)]
+    start_by: Option<Timestamp>,
 }
 
 impl Session {
@@ -213,10 +219,16 @@ impl Session {
         self.status == SessionStatus::Pending
     }
 
+    /// What was booked; none of an instant session.
+    fn slot(&self) -> Option<Span> {
+        let end = self.end_time.filter(|_| self.r#type == SessionType::Scheduled)?;
+        Some(Span { start: self.start_time.0, end: end.0 })
+    }
+
     /// When it is to end if it begins then: as agreed, unless it begins before its time.
     fn planned_end(&self, begins: DateTime<Utc>) -> DateTime<Utc> {
-        match self.end_time {
-            Some(end) if self.r#type == SessionType::Scheduled && begins >= self.start_time.0 => end.0,
+        match self.slot() {
+            Some(slot) if begins >= slot.start => slot.end,
             _ => begins + self.booked_minutes.map_or(INSTANT, |minutes| TimeDelta::minutes(minutes.into())),
         }
     }
@@ -271,11 +283,7 @@ pub struct SessionQuery {
 /// # Errors
 /// `BadCursor`; `Invalid` by parameter.
 pub async fn list(store: &Store, caller: UserId, query: &SessionQuery, window: Window<'_>) -> Result<Page<Session>> {
-    let time = |text: &Option<String>, field: &str| {
-        let wrong = || Refusal::field(field, "must be a time like 2026-11-22T18:00:00Z");
-        text.as_ref().map(|text| moment(text).ok_or_else(wrong)).transpose()
-    };
-    let (from, to) = (time(&query.from, "from")?, time(&query.to, "to")?);
+    let (from, to) = (time(query.from.as_deref(), "from")?, time(query.to.as_deref(), "to")?);
     let scope = Scope { user_id: caller, route: "sessions", filter: query };
     // An order that nothing changes, so that a walk sees each session once.
     let before: Option<SessionId> = window.cursor.map(|cursor| store.unseal(&scope, cursor)).transpose()?;
@@ -285,9 +293,10 @@ pub async fn list(store: &Store, caller: UserId, query: &SessionQuery, window: W
     Ok(Page { items, next })
 }
 
-/// Locks both people, in the order of their ids, so that everybody waits in the same order.
-pub(crate) async fn lock_people(tx: &mut Tx, a: UserId, b: UserId) -> Result<()> {
-    users::lock(tx, &[a, b]).await
+/// A time that a list is narrowed by.
+fn time(text: Option<&str>, field: &str) -> Result<Option<DateTime<Utc>>, Refusal> {
+    let wrong = || Refusal::field(field, "must be a time like 2026-11-22T18:00:00Z");
+    text.map(|text| moment(text).ok_or_else(wrong)).transpose()
 }
 
 /// Which of these people are in a session now, and in which.

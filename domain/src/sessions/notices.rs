@@ -16,18 +16,21 @@ use crate::{
     tx::Tx,
 };
 
-/// A session was agreed, or has another time.
-pub(super) async fn agreed(tx: &mut Tx, session: &Session) -> Result<()> {
+/// A session was agreed.
+pub(super) async fn booked(tx: &mut Tx, session: &Session) -> Result<()> {
     for (reader, other) in parties(tx, session).await? {
-        let when = reader.shown(session);
-        let (kind, title, body) = if session.version == 1 {
-            let title = format!("{} and you will talk", other.name);
-            (NotificationKind::SessionBooked, title, format!("It is on {when}."))
-        } else {
-            let title = format!("Your talk with {} was moved", other.name);
-            (NotificationKind::SessionChanged, title, format!("It is on {when} now."))
-        };
-        say(tx, session, reader.user_id, kind, key(session), (title, body)).await?;
+        let words = (format!("{} and you will talk", other.name), format!("It is on {}.", reader.shown(session)));
+        say(tx, session, reader.user_id, NotificationKind::SessionBooked, key(session), words).await?;
+    }
+    Ok(())
+}
+
+/// A session that was agreed has another time.
+pub(super) async fn moved(tx: &mut Tx, session: &Session) -> Result<()> {
+    for (reader, other) in parties(tx, session).await? {
+        let title = format!("Your talk with {} was moved", other.name);
+        let words = (title, format!("It is on {} now.", reader.shown(session)));
+        say(tx, session, reader.user_id, NotificationKind::SessionChanged, key(session), words).await?;
     }
     Ok(())
 }

@@ -3,13 +3,12 @@
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
-use super::{Session, SessionStatus, SessionType, queries};
+use super::{Session, SessionStatus, SessionType, queries, time};
 use crate::{
     Store,
     cursor::{Page, Scope, Window, cut},
-    error::{Refusal, Result},
+    error::Result,
     id::{SessionId, UserId},
-    text::moment,
 };
 
 /// Which sessions to list.
@@ -42,11 +41,7 @@ pub async fn list_all(
     search: &SessionSearch,
     window: Window<'_>,
 ) -> Result<Page<Session>> {
-    let time = |text: &Option<String>, field: &str| {
-        let wrong = || Refusal::field(field, "must be a time like 2026-11-22T18:00:00Z");
-        text.as_ref().map(|text| moment(text).ok_or_else(wrong)).transpose()
-    };
-    let (from, to) = (time(&search.from, "from")?, time(&search.to, "to")?);
+    let (from, to) = (time(search.from.as_deref(), "from")?, time(search.to.as_deref(), "to")?);
     let scope = Scope { user_id: staff, route: "admin/sessions", filter: search };
     let before: Option<SessionId> = window.cursor.map(|cursor| store.unseal(&scope, cursor)).transpose()?;
     let Ok(party) = search.user_id.as_deref().map(str::parse::<UserId>).transpose() else {

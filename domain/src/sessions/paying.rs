@@ -6,7 +6,7 @@ use humanchat_jobs::sessions::ReleaseHold;
 use super::{
     attendance,
     booking::{self, confirm},
-    load, lock_for_job, queries, tell,
+    load, queries, tell,
 };
 use crate::{availability::Span, error::Result, id::SessionId, payments::PaymentState, tx::Tx};
 
@@ -26,7 +26,7 @@ pub(crate) async fn set_payment(tx: &mut Tx, id: SessionId, status: PaymentState
 
 /// The guest has saved a card: a session that waited for it is sure, and is paid for later.
 pub(crate) async fn confirm_unpaid(tx: &mut Tx, id: SessionId) -> Result<()> {
-    let Some(session) = lock_for_job(tx, id).await? else { return Ok(()) };
+    let Some(session) = booking::still_awaited(tx, id).await? else { return Ok(()) };
     let now = tx.now();
     if queries::confirm_unpaid(tx.conn(), id, now).await? {
         booking::confirmed(tx, &session).await?;
@@ -47,8 +47,11 @@ pub(crate) async fn await_payment(tx: &mut Tx, id: SessionId, until: DateTime<Ut
     Ok(true)
 }
 
-/// When both were there, of a session that is over.
+/// When both were there, of a session that is over; never, of one that nobody began.
 pub(crate) async fn talks(tx: &mut Tx, id: SessionId) -> Result<Vec<Span>> {
     let session = load(tx, id).await?;
+    if session.started_at.is_none() {
+        return Ok(Vec::new());
+    }
     Ok(attendance(tx, &session).await?.together())
 }

@@ -22,6 +22,7 @@ pub(crate) struct Terms {
     pub currency: String,
     pub display_mode: DisplayMode,
     pub managed: bool,
+    pub confidential_rate: bool,
     pub cancellation_policy: CancellationPolicy,
     /// Whether the host said yes to a request of this guest.
     pub is_approved: bool,
@@ -37,9 +38,10 @@ pub struct Quote {
 }
 
 impl Terms {
-    /// Managed, by-request and confidential hosts are booked by those whose request they approved.
+    /// Managed, by-request and confidential hosts are booked by those whose request they approved: nobody else learns
+    /// a confidential price.
     pub(super) fn admit(&self) -> Result<(), Refusal> {
-        let is_open = !self.managed && self.display_mode == DisplayMode::Normal;
+        let is_open = !self.managed && self.display_mode == DisplayMode::Normal && !self.confidential_rate;
         if is_open || self.is_approved { Ok(()) } else { Err(Refusal::RequestRequired) }
     }
 
@@ -96,6 +98,7 @@ mod tests {
             currency: "usd".to_owned(),
             display_mode: DisplayMode::Normal,
             managed: false,
+            confidential_rate: false,
             cancellation_policy: CancellationPolicy::default(),
             is_approved: false,
         }
@@ -127,6 +130,8 @@ mod tests {
         terms.is_approved = true;
         assert_eq!(terms.admit(), Ok(()));
         terms = Terms { managed: true, display_mode: DisplayMode::Normal, is_approved: false, ..terms };
+        assert_eq!(terms.admit(), Err(Refusal::RequestRequired));
+        terms = Terms { managed: false, confidential_rate: true, ..terms };
         assert_eq!(terms.admit(), Err(Refusal::RequestRequired));
     }
 }

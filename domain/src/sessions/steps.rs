@@ -104,11 +104,7 @@ async fn step(tx: &mut Tx, caller: UserId, session: Session, to: SessionStatus) 
             let now = tx.now();
             complete_at(tx, &session, now, side).await
         }
-        (Pending, Cancelled) => {
-            let now = tx.now();
-            let owed_minor = if side == EndedBy::Guest { session.fee(now) } else { 0 };
-            finish(tx, &session, Ending { owed_minor, ..Ending::cancelled(side, now) }).await
-        }
+        (Pending, Cancelled) => call_off(tx, &session, side).await,
         (from, to) => {
             let (from, to) = (from.as_str(), to.as_str());
             Err(Refusal::InvalidTransition(format!("a session can't go from {from} to {to} here")).into())
@@ -118,10 +114,18 @@ async fn step(tx: &mut Tx, caller: UserId, session: Session, to: SessionStatus) 
 
 /// Begins a session that was agreed. Where it is begun before its time, it takes that time instead.
 async fn start(tx: &mut Tx, session: &Session) -> Result<Session> {
+    let now = tx.now();
+    if timeouts::is_too_late(session, now) {
+        return Err(Refusal::InvalidTransition("it is too late to begin this session".to_owned()).into());
+    }
     if !matches!(session.payment_status, PaymentStatus::NotRequired | PaymentStatus::Authorized) {
         return Err(Refusal::PaymentRequired("the guest has not paid for this session").into());
     }
-    let (now, pair) = (tx.now(), session.pair());
+    if timeouts::is_too_early(tx, session).await? {
+        let message = "it is too early to begin this session: the guest has not written that they are here";
+        return Err(Refusal::InvalidTransition(message.to_owned()).into());
+    }
+    let pair = session.pair();
     let busy = live(tx, [pair.host, pair.guest]).await?;
     if busy.iter().any(|(person, _)| *person == pair.host) {
         return Err(Refusal::HostBusy.into());
@@ -146,6 +150,27 @@ async fn start(tx: &mut Tx, session: &Session) -> Result<Session> {
     tell(tx, &session);
     users::announce_status(tx, &session.people()).await?;
     Ok(session)
+}
+
+/// Calls off a session that has not begun.
+pub(super) async fn call_off(tx: &mut Tx, session: &Session, by: EndedBy) -> Result<Session> {
+    let owed_minor = if by == EndedBy::Guest { guests_fee(tx, session).await? } else { 0 };
+    let ending = Ending::cancelled(by, tx.now());
+    finish(tx, session, Ending { owed_minor, ..ending }).await
+}
+
+/// What a guest owes who calls off now: what the policy says; but nothing to a host who is late. What that goes by is
+/// kept.
+async fn guests_fee(tx: &mut Tx, session: &Session) -> Result<i64> {
+    let (start, now) = (session.start_time.0, tx.now());
+    let fee = session.fee(now);
+    if fee == 0 || now < start {
+        return Ok(fee);
+    }
+    let until = session.slot().map_or(now, |slot| now.min(timeouts::latest_start(slot)));
+    let seen = observe(tx, session, Span { start: start - timeouts::EARLY, end: until }).await?;
+    keep(tx, session, &seen).await?;
+    Ok(if seen.host.is_empty() { 0 } else { fee })
 }
 
 /// A session goes on: it is looked after, should its people forget to end it.
@@ -206,6 +231,7 @@ pub(crate) async fn start_free(tx: &mut Tx, pair: Pair) -> Result<Session> {
     queries::insert_free(tx.conn(), id, pair, now).await?;
     queries::engage(tx.conn(), id, [(pair.host, span), (pair.guest, span)], true).await?;
     begun(tx, id, now + INSTANT)?;
+    super::link(tx, pair.conversation_id, id, pair.host).await?;
     let session = load(tx, id).await?;
     super::tell_new(tx, &session);
     users::announce_status(tx, &session.people()).await?;

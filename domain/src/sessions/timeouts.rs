@@ -18,10 +18,12 @@ use crate::{
     tx::Tx,
 };
 
-/// How long after the agreed start a session can still be started; a shorter one until its end.
+/// How long after the agreed start a session can still be begun; a shorter one until its end.
 const START_WINDOW: TimeDelta = TimeDelta::minutes(15);
 /// Who was there this long before the start came to it.
-const EARLY: TimeDelta = TimeDelta::minutes(5);
+pub(super) const EARLY: TimeDelta = TimeDelta::minutes(5);
+/// How long before the agreed start a session can be begun without a sign of the guest's; and how fresh that sign is.
+const READY: TimeDelta = TimeDelta::minutes(15);
 /// How long one of the two may be away before a session past its time is taken to be over.
 const AWAY: TimeDelta = TimeDelta::minutes(10);
 /// How often it is looked whether people who talk on are still there.
@@ -29,10 +31,32 @@ const LOOK_AGAIN: TimeDelta = TimeDelta::minutes(5);
 /// No session goes on longer.
 const LONGEST: TimeDelta = TimeDelta::hours(12);
 
-/// When it is decided what becomes of a session that nobody started.
-pub(super) fn start_deadline(session: &Session) -> DateTime<Utc> {
-    let start = session.start_time.0;
-    session.end_time.map_or(start, |end| end.0).min(start + START_WINDOW)
+/// Until when a session that is booked for then can be begun. Then it is decided what becomes of it.
+pub(super) fn latest_start(slot: Span) -> DateTime<Utc> {
+    slot.end.min(slot.start + START_WINDOW)
+}
+
+/// The same of a session, or as long as the host of one at once was given; none where only its job knows.
+fn start_deadline(session: &Session) -> Option<DateTime<Utc>> {
+    match session.slot() {
+        Some(slot) => Some(latest_start(slot)),
+        None => session.start_by.map(|at| at.0),
+    }
+}
+
+/// Whether nobody can begin a session any more, whether or not its job has found that out.
+pub(super) fn is_too_late(session: &Session, now: DateTime<Utc>) -> bool {
+    start_deadline(session).is_some_and(|deadline| deadline <= now)
+}
+
+/// Whether it is so long before a session's time that the guest need not be there; not where they wrote just now, in the
+/// pair's conversation.
+pub(super) async fn is_too_early(tx: &mut Tx, session: &Session) -> Result<bool> {
+    let now = tx.now();
+    if session.slot().is_none_or(|slot| slot.start - READY <= now) {
+        return Ok(false);
+    }
+    Ok(!queries::wrote_since(tx.conn(), session.conversation_id, session.guest_user_id, now - READY).await?)
 }
 
 /// When it is first looked whether a session in progress was forgotten.
@@ -91,8 +115,7 @@ pub async fn remind(tx: &mut Tx, id: SessionId, version: i32, minutes_before: i3
     Ok(())
 }
 
-/// Decides what becomes of a session whose start was missed: whoever came did well, whoever did not
-/// is why. Too early, it says when to come again.
+/// Decides what becomes of a session whose start was missed. Too early, it says when to come again.
 ///
 /// # Errors
 /// The database's.
@@ -101,21 +124,31 @@ pub async fn end_unstarted(tx: &mut Tx, id: SessionId, version: i32) -> Result<O
     if !session.is_pending() || session.version != version {
         return Ok(None);
     }
-    let (now, deadline) = (tx.now(), start_deadline(&session));
-    if session.r#type == SessionType::Scheduled && deadline > now {
-        return Ok(Some(deadline));
+    let now = tx.now();
+    match start_deadline(&session) {
+        Some(deadline) if deadline > now => return Ok(Some(deadline)),
+        _ => missed(tx, &session).await?,
     }
-    let seen = observe(tx, &session, Span { start: session.start_time.0 - EARLY, end: deadline }).await?;
+    Ok(None)
+}
+
+/// Ends a session that nobody can begin any more: whoever came did well, whoever did not is why. Lock it first.
+pub(super) async fn missed(tx: &mut Tx, session: &Session) -> Result<()> {
+    let now = tx.now();
+    let deadline = start_deadline(session).unwrap_or(now);
+    let seen = observe(tx, session, Span { start: session.start_time.0 - EARLY, end: deadline }).await?;
     let ending = match (seen.host.is_empty(), seen.guest.is_empty()) {
-        // Of an instant session nobody is owed anything before it began.
-        _ if session.r#type == SessionType::Instant => Ending::cancelled(EndedBy::System, now),
+        // Nobody is owed anything of an instant session before it began, or of one that was never sure.
+        _ if session.r#type == SessionType::Instant || session.confirmed_at.is_none() => {
+            Ending::cancelled(EndedBy::System, now)
+        }
         (false, true) => Ending::no_show(EndedBy::Guest, session.agreed_minor, now),
         (true, false) => Ending::no_show(EndedBy::Host, 0, now),
         _ => Ending::cancelled(EndedBy::System, now),
     };
-    keep(tx, &session, &seen).await?;
-    finish(tx, &session, ending).await?;
-    Ok(None)
+    keep(tx, session, &seen).await?;
+    finish(tx, session, ending).await?;
+    Ok(())
 }
 
 /// Completes a session past its time that one of the two has left. Where both are still there, it

@@ -21,5 +21,5 @@ pub use people::{
 };
 pub use queue::{JobRow, age_leases, jobs, queue_in_words, remind_now};
 pub use sam::{dropped_actions, kept_offers, propose, tokens_of, traces_of_sam};
-pub use talk::{book, events_of, notifications_by_person, remove_participant};
+pub use talk::{book, events_of, minutes_together, notifications_by_person, pay, remove_participant};
 pub use traces::{rows_that_say, tables_of_people};

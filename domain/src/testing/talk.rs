@@ -9,7 +9,7 @@ use crate::{
     bus::Frame,
     event::Channel,
     id::{ConversationId, SessionId, UserId},
-    realtime,
+    realtime, sessions,
 };
 
 /// All that is stored of a channel's events.
@@ -85,4 +85,27 @@ pub async fn notifications_by_person(store: &Store) -> HashMap<UserId, i64> {
         .await
         .expect("notifications can be counted");
     rows.into_iter().collect()
+}
+
+/// Takes the payment of a session as held, whatever a provider says. False where that comes too late.
+///
+/// # Panics
+/// When the database fails.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub async fn pay(store: &Store, session: SessionId) -> bool {
+    let mut tx = store.begin(None).await.expect("a unit of work begins");
+    let confirmed = sessions::confirm(&mut tx, session).await.expect("a payment can be confirmed");
+    tx.commit().await.expect("a unit of work ends");
+    confirmed
+}
+
+/// For how many minutes both were there, of a session that is over.
+///
+/// # Panics
+/// When the database fails.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub async fn minutes_together(store: &Store, session: SessionId) -> i32 {
+    let mut tx = store.begin(None).await.expect("a unit of work begins");
+    let session = sessions::load(&mut tx, session).await.expect("a session can be read");
+    sessions::attendance(&mut tx, &session).await.expect("attendance can be read").minutes()
 }

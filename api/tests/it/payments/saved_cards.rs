@@ -181,6 +181,24 @@ async fn what_is_not_paid_again_is_called_off_and_costs_nothing() {
 }
 
 #[tokio::test]
+async fn what_waits_to_be_paid_again_is_not_held_beyond_the_time_it_is_moved_to() {
+    let till = till().await;
+    let [guest, host] = till.open_host().await;
+    let (session, _) = saved(&till, &guest, &host, DECLINED_LATER).await;
+    till.come_to(till.slot(5 * 24) - TimeDelta::hours(48)).await;
+    let sooner = till.slot(2);
+    host.patch(&format!("/api/sessions/{session}"), json!({"startTime": sooner.to_rfc3339()})).await.ok(200);
+    let until = sooner + TimeDelta::minutes(15);
+    let moved = guest.session_now(&session).await;
+    assert_eq!(moved["hold_expires_at"], json!(humanchat_domain::text::Timestamp(until)));
+    for person in [&guest, &host] {
+        assert_eq!(person.notified("session_changed").await.len(), 1, "both know of its old time");
+    }
+    till.come_to(until).await;
+    assert_eq!(guest.session_now(&session).await["status"], "cancelled");
+}
+
+#[tokio::test]
 async fn a_card_that_is_not_saved_in_time_frees_the_slot() {
     let till = till().await;
     let [guest, host] = till.open_host().await;

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use humanchat_domain::{
+    auth::Role,
     payments::open_differences,
-    testing::{booked, jobs},
+    testing::{Flags, booked, jobs},
+    users,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -13,7 +15,7 @@ use serde_json::{Value, json};
 use super::till;
 use crate::{
     scene::{at_once, count, id, text},
-    support::api,
+    support::{Person, api},
 };
 
 #[tokio::test]
@@ -236,4 +238,69 @@ async fn a_paid_booking_is_sure_once_it_is_authorised() {
     guest.patch(&path, json!({"status": "cancelled"})).await.ok(200);
     till.settle().await;
     assert_eq!(till.money().await, [[0, 0, 0, 0]], "a day before, calling off costs nothing");
+}
+
+#[tokio::test]
+async fn a_host_is_too_late_even_where_nobody_works() {
+    let till = till().await;
+    let [guest, host, _] = till.people().await;
+    host.appear().await;
+    let (session, payment) = till.authorised(&guest, &host).await;
+    till.advance(Duration::from_mins(1)).await;
+    let begin = json!({"status": "in_progress"});
+    host.patch(&format!("/api/sessions/{session}"), begin).await.refused(409, "invalid_transition");
+    let anew = guest.connect(&host).await.ok(201);
+    assert_ne!(anew["session"]["id"], json!(session));
+    assert_eq!(guest.session_now(&session).await["status"], "cancelled");
+    till.settle().await;
+    assert_eq!(guest.payment(&payment).await["status"], "voided");
+}
+
+#[tokio::test]
+async fn who_pays_when_the_host_can_no_longer_begin_gets_it_back() {
+    let till = till().await;
+    let [guest, host, _] = till.people().await;
+    host.appear().await;
+    let session = till.agreed(&guest, &host).await;
+    let opened = guest.pay_session(&session, "create").await.ok(201);
+    till.advance(Duration::from_mins(1)).await;
+    till.authorise(&opened).await;
+    till.settle().await;
+    let now = guest.session_now(&session).await;
+    assert_eq!((&now["status"], &now["payment_status"]), (&json!("cancelled"), &json!("voided")));
+    assert_eq!(till.money().await, [[0, 0, 0, 0]]);
+}
+
+#[tokio::test]
+async fn a_pair_waits_for_one_session_whoever_asks_and_whatever_becomes_of_the_host() {
+    let till = till().await;
+    let [guest, host, third] = till.people().await;
+    let session = till.agreed(&guest, &host).await;
+    let same = async |from: &Person<'_>, to| {
+        let found = from.connect(to).await.ok(200);
+        assert_eq!((&found["flow"], &found["session"]["id"]), (&json!("session"), &json!(session)));
+    };
+    same(&host, &guest).await;
+    host.set_flags(Flags { managed: true, ..Flags::default() }).await;
+    same(&guest, &host).await;
+    host.set_flags(Flags::default()).await;
+    let invite = host.invite(&third).await;
+    third.answer(&invite, "accept").await.ok(200);
+    same(&guest, &host).await;
+}
+
+/// The guest who did not pay may be locked by whoever waits for the host: the end of the hold, say.
+#[tokio::test]
+async fn who_takes_a_slot_that_nobody_paid_for_waits_for_nobody_else() {
+    let till = till().await;
+    let [guest, host] = till.open_host().await;
+    let other = till.api.arrive(&["other"]).await.remove(0).staying();
+    let start = till.slot(3);
+    let held = text(&till.book(&guest, &host, start).await["session"]["id"]);
+    till.advance(Duration::from_mins(15)).await;
+    let mut tx = till.api.store.begin(None).await.unwrap();
+    users::set_role(&mut tx, id(&guest.id), Role::User).await.unwrap();
+    till.book(&other, &host, start).await;
+    drop(tx);
+    assert_eq!(guest.session_now(&held).await["status"], "cancelled");
 }

@@ -6,7 +6,10 @@ use sqlx::{PgConnection, types::Json};
 use crate::{
     availability::Span,
     id::SessionId,
-    sessions::{CancellationPolicy, EndedBy, Pair, PaymentStatus, SessionStatus, booking::NewBooking, steps::Ending},
+    sessions::{
+        CancellationPolicy, EndedBy, Pair, PaymentStatus, SessionStatus, booking::NewBooking, instant::NewInstant,
+        steps::Ending, timeouts,
+    },
 };
 
 /// A free session that goes on at once.
@@ -116,26 +119,29 @@ pub(in crate::sessions) async fn hold(
     Ok(done.rows_affected() == 1)
 }
 
+/// Gives a session another time, and who holds it without having paid no longer than until then; false where it isn't
+/// to come.
 pub(in crate::sessions) async fn move_to(
     conn: &mut PgConnection,
     id: SessionId,
     slot: Span,
     policy: Option<CancellationPolicy>,
     now: DateTime<Utc>,
-) -> sqlx::Result<()> {
-    sqlx::query!(
+) -> sqlx::Result<bool> {
+    let done = sqlx::query!(
         "update sessions set start_time = $2, end_time = $3, cancellation_policy = $4, version = version + 1,
-                             reminded_before = null, updated_at = $5
+                             hold_expires_at = least(hold_expires_at, $5), reminded_before = null, updated_at = $6
          where id = $1 and status = 'pending'",
         id.0,
         slot.start,
         slot.end,
         policy.map(Json) as _,
+        timeouts::latest_start(slot),
         now,
     )
     .execute(conn)
     .await?;
-    Ok(())
+    Ok(done.rows_affected() == 1)
 }
 
 /// Says that a reminder is sent; false when it was, or a later one.
@@ -200,24 +206,23 @@ pub(in crate::sessions) async fn finish(
 /// An instant session that waits for its payment and its host.
 pub(in crate::sessions) async fn insert_instant(
     conn: &mut PgConnection,
-    id: SessionId,
-    pair: Pair,
-    minutes: i32,
-    price_minor: i64,
+    new: &NewInstant,
     now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
     sqlx::query!(
-        "insert into sessions (id, host_user_id, guest_user_id, conversation_id, type, status, start_time, booked_minutes,
-                               agreed_price_minor, currency, payment_mode, payment_status, created_at, updated_at)
-         select $1, host.id, $3, $4, 'instant', 'pending', $7, $5, $6, host.currency, host.conversation_type,
-                'requires_payment', $7, $7
+        "insert into sessions (id, host_user_id, guest_user_id, conversation_id, type, status, start_time, start_by,
+                               booked_minutes, agreed_price_minor, currency, payment_mode, payment_status, created_at,
+                               updated_at)
+         select $1, host.id, $3, $4, 'instant', 'pending', $8, $5, $6, $7, host.currency, host.conversation_type,
+                'requires_payment', $8, $8
          from users host where host.id = $2",
-        id.0,
-        pair.host.0,
-        pair.guest.0,
-        pair.conversation_id.0,
-        minutes,
-        price_minor,
+        new.id.0,
+        new.pair.host.0,
+        new.pair.guest.0,
+        new.pair.conversation_id.0,
+        new.start_by,
+        new.minutes,
+        new.price_minor,
         now,
     )
     .execute(conn)

@@ -46,6 +46,7 @@ struct Row {
     cancellation_policy: Option<Json<CancellationPolicy>>,
     payment_status: PaymentStatus,
     hold_expires_at: Option<Timestamp>,
+    start_by: Option<Timestamp>,
     confirmed_at: Option<Timestamp>,
     started_at: Option<Timestamp>,
     ended_at: Option<Timestamp>,
@@ -79,6 +80,7 @@ impl From<Row> for Session {
             ended_by: row.ended_by,
             booked_minutes: row.booked_minutes,
             agreed_minor: row.agreed_price_minor,
+            start_by: row.start_by,
             confirmed_at: row.confirmed_at,
             version: row.version,
             created_at: row.created_at,
@@ -87,23 +89,36 @@ impl From<Row> for Session {
     }
 }
 
+/// A query for sessions, `where` what follows.
+macro_rules! sessions_where {
+    ($which:literal, $($argument:expr),+ $(,)?) => {
+        sqlx::query_as!(
+            Row,
+            r#"select id as "id: SessionId", host_user_id as "host_user_id: UserId", guest_user_id as "guest_user_id: UserId",
+                      conversation_id as "conversation_id: ConversationId", type as "kind: SessionType",
+                      status as "status: SessionStatus", start_time as "start_time: Timestamp",
+                      end_time as "end_time: Timestamp", duration_minutes, agreed_price_minor, currency,
+                      payment_mode as "payment_mode: ConversationType",
+                      cancellation_policy as "cancellation_policy: Json<CancellationPolicy>",
+                      payment_status as "payment_status: PaymentStatus", hold_expires_at as "hold_expires_at: Timestamp",
+                      start_by as "start_by: Timestamp", confirmed_at as "confirmed_at: Timestamp",
+                      started_at as "started_at: Timestamp", ended_at as "ended_at: Timestamp",
+                      ended_by as "ended_by: EndedBy", booked_minutes, version, created_at as "created_at: Timestamp",
+                      updated_at as "updated_at: Timestamp"
+               from sessions where "# + $which,
+            $($argument),+
+        )
+    };
+}
+
 /// A session, of this person's if one is named.
 pub(super) async fn find(
     conn: &mut PgConnection,
     id: SessionId,
     party: Option<UserId>,
 ) -> sqlx::Result<Option<Session>> {
-    let row = sqlx::query_as!(
-        Row,
-        r#"select id as "id: SessionId", host_user_id as "host_user_id: UserId", guest_user_id as "guest_user_id: UserId",
-                  conversation_id as "conversation_id: ConversationId", type as "kind: SessionType",
-                  status as "status: SessionStatus", start_time as "start_time: Timestamp", end_time as "end_time: Timestamp",
-                  duration_minutes, agreed_price_minor, currency, payment_mode as "payment_mode: ConversationType",
-                  cancellation_policy as "cancellation_policy: Json<CancellationPolicy>",
-                  payment_status as "payment_status: PaymentStatus", hold_expires_at as "hold_expires_at: Timestamp",
-                  confirmed_at as "confirmed_at: Timestamp", started_at as "started_at: Timestamp",
-                  ended_at as "ended_at: Timestamp", ended_by as "ended_by: EndedBy", booked_minutes, version, created_at as "created_at: Timestamp", updated_at as "updated_at: Timestamp"
-           from sessions where id = $1 and ($2::uuid is null or $2 in (host_user_id, guest_user_id))"#,
+    let row = sessions_where!(
+        "id = $1 and ($2::uuid is null or $2 in (host_user_id, guest_user_id))",
         id.0,
         party.map(|id| id.0),
     )
@@ -123,21 +138,11 @@ pub(super) struct Walk<'a> {
 }
 
 pub(super) async fn list(pool: &Pool, walk: &Walk<'_>) -> sqlx::Result<Vec<Session>> {
-    let rows = sqlx::query_as!(
-        Row,
-        r#"select id as "id: SessionId", host_user_id as "host_user_id: UserId", guest_user_id as "guest_user_id: UserId",
-                  conversation_id as "conversation_id: ConversationId", type as "kind: SessionType",
-                  status as "status: SessionStatus", start_time as "start_time: Timestamp", end_time as "end_time: Timestamp",
-                  duration_minutes, agreed_price_minor, currency, payment_mode as "payment_mode: ConversationType",
-                  cancellation_policy as "cancellation_policy: Json<CancellationPolicy>",
-                  payment_status as "payment_status: PaymentStatus", hold_expires_at as "hold_expires_at: Timestamp",
-                  confirmed_at as "confirmed_at: Timestamp", started_at as "started_at: Timestamp",
-                  ended_at as "ended_at: Timestamp", ended_by as "ended_by: EndedBy", booked_minutes, version, created_at as "created_at: Timestamp", updated_at as "updated_at: Timestamp"
-           from sessions
-           where ((host_user_id = $1 and $2) or (guest_user_id = $1 and $3))
-             and ($4::text is null or status = $4) and ($5::timestamptz is null or start_time >= $5)
-             and ($6::timestamptz is null or start_time < $6) and ($7::uuid is null or id < $7)
-           order by id desc limit $8"#,
+    let rows = sessions_where!(
+        "((host_user_id = $1 and $2) or (guest_user_id = $1 and $3))
+         and ($4::text is null or status = $4) and ($5::timestamptz is null or start_time >= $5)
+         and ($6::timestamptz is null or start_time < $6) and ($7::uuid is null or id < $7)
+         order by id desc limit $8",
         walk.caller.0,
         walk.query.role != Some(SessionRole::Guest),
         walk.query.role != Some(SessionRole::Host),
@@ -178,7 +183,7 @@ pub(super) async fn terms(conn: &mut PgConnection, host: UserId, guest: UserId) 
     let row = sqlx::query!(
         r#"select conversation_type as "conversation_type: ConversationType", instant_rate_minor,
                   scheduled_rates as "scheduled_rates: Json<BTreeMap<String, i64>>", currency,
-                  display_mode as "display_mode: DisplayMode", managed,
+                  display_mode as "display_mode: DisplayMode", managed, confidential_rate,
                   cancellation_policy as "cancellation_policy: Json<CancellationPolicy>",
                   exists (select from requests
                           where requester_user_id = $2 and target_user_id = $1 and status = 'approved') as "is_approved!"
@@ -195,9 +200,29 @@ pub(super) async fn terms(conn: &mut PgConnection, host: UserId, guest: UserId) 
         currency: row.currency,
         display_mode: row.display_mode,
         managed: row.managed,
+        confidential_rate: row.confidential_rate,
         cancellation_policy: row.cancellation_policy.map(|policy| policy.0).unwrap_or_default(),
         is_approved: row.is_approved,
     }))
+}
+
+/// Whether somebody wrote lately what is among the newest messages of a conversation.
+pub(super) async fn wrote_since(
+    conn: &mut PgConnection,
+    conversation_id: ConversationId,
+    person: UserId,
+    since: DateTime<Utc>,
+) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"select exists (
+             select from (select sender_id, created_at from messages where conversation_id = $1 order by seq desc limit 200) m
+             where m.sender_id = $2 and m.created_at >= $3) as "wrote!""#,
+        conversation_id.0,
+        person.0,
+        since,
+    )
+    .fetch_one(conn)
+    .await
 }
 
 /// How many slots somebody holds without having paid for them.
@@ -255,22 +280,12 @@ pub(super) struct WalkAll<'a> {
 }
 
 pub(super) async fn list_all(conn: &mut PgConnection, walk: &WalkAll<'_>) -> sqlx::Result<Vec<Session>> {
-    let rows = sqlx::query_as!(
-        Row,
-        r#"select id as "id: SessionId", host_user_id as "host_user_id: UserId", guest_user_id as "guest_user_id: UserId",
-                  conversation_id as "conversation_id: ConversationId", type as "kind: SessionType",
-                  status as "status: SessionStatus", start_time as "start_time: Timestamp", end_time as "end_time: Timestamp",
-                  duration_minutes, agreed_price_minor, currency, payment_mode as "payment_mode: ConversationType",
-                  cancellation_policy as "cancellation_policy: Json<CancellationPolicy>",
-                  payment_status as "payment_status: PaymentStatus", hold_expires_at as "hold_expires_at: Timestamp",
-                  confirmed_at as "confirmed_at: Timestamp", started_at as "started_at: Timestamp",
-                  ended_at as "ended_at: Timestamp", ended_by as "ended_by: EndedBy", booked_minutes, version, created_at as "created_at: Timestamp", updated_at as "updated_at: Timestamp"
-           from sessions
-           where ($1::uuid is null or host_user_id = $1 or guest_user_id = $1)
-             and ($2::text is null or status = $2) and ($3::text is null or type = $3)
-             and ($4::timestamptz is null or start_time >= $4) and ($5::timestamptz is null or start_time < $5)
-             and ($6::uuid is null or id < $6)
-           order by id desc limit $7"#,
+    let rows = sessions_where!(
+        "($1::uuid is null or host_user_id = $1 or guest_user_id = $1)
+         and ($2::text is null or status = $2) and ($3::text is null or type = $3)
+         and ($4::timestamptz is null or start_time >= $4) and ($5::timestamptz is null or start_time < $5)
+         and ($6::uuid is null or id < $6)
+         order by id desc limit $7",
         walk.party.map(|id| id.0),
         walk.search.status as Option<SessionStatus>,
         walk.search.r#type as Option<SessionType>,
@@ -284,13 +299,13 @@ pub(super) async fn list_all(conn: &mut PgConnection, walk: &WalkAll<'_>) -> sql
     Ok(rows.into_iter().map(Into::into).collect())
 }
 
-pub(super) async fn waiting_instant(
+pub(super) async fn lock_waiting_instant(
     conn: &mut PgConnection,
     conversation_id: ConversationId,
 ) -> sqlx::Result<Option<SessionId>> {
     sqlx::query_scalar!(
         r#"select id as "id: SessionId" from sessions
-           where conversation_id = $1 and type = 'instant' and status = 'pending'"#,
+           where conversation_id = $1 and type = 'instant' and status = 'pending' for update"#,
         conversation_id.0,
     )
     .fetch_optional(conn)
