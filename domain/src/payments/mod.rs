@@ -36,6 +36,7 @@ pub(crate) use holds::session_moved;
 pub use holds::{holds_expiring, watch_holds};
 pub(crate) use ledger::takings;
 pub use ledger::{DonationTotal, DonationTotals, donation_totals};
+pub(crate) use notices::{paid_again, settle_again};
 pub use oversight::{PaymentSearch, list_all};
 pub use parties::forget_payer;
 pub use payouts::pay_hosts;

@@ -191,6 +191,9 @@ pub(super) async fn confirmed(tx: &mut Tx, before: &Session) -> Result<()> {
     if session.r#type == SessionType::Scheduled && is_news {
         agreed(tx, &session).await?;
     }
+    if before.confirmed_at.is_some() && before.hold_expires_at.is_some() {
+        payments::paid_again(tx, before.id).await?;
+    }
     tell(tx, &session);
     Ok(())
 }
