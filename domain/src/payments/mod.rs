@@ -30,6 +30,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use accounts::{AccountStatus, Onboarding, PayoutAccount, account, onboard};
+pub(crate) use amounts::chargeable;
 pub use differences::{Difference, open as open_differences};
 pub use donations::{NewDonation, donate};
 pub(crate) use holds::session_moved;

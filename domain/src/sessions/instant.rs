@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// How long an instant session's hold is for, where nobody says.
-const MINUTES: i32 = 30;
+pub(crate) const INSTANT_MINUTES: i32 = 30;
 
 /// Asks a paid or charity host for a session at once. The host has so long to begin it. Lock the
 /// people first.
@@ -31,7 +31,7 @@ pub(crate) async fn ask_instant(
     payments::require_provider(tx.store())?;
     let terms = queries::terms(tx.conn(), pair.host, pair.guest).await?.ok_or(Refusal::NotFound("user"))?;
     let rate_minor = terms.instant_rate_minor.ok_or(Refusal::RequestRequired)?;
-    let minutes = minutes.and_then(|minutes| i32::try_from(minutes).ok()).unwrap_or(MINUTES);
+    let minutes = minutes.and_then(|minutes| i32::try_from(minutes).ok()).unwrap_or(INSTANT_MINUTES);
     let (id, now) = (SessionId::new(), tx.now());
     queries::insert_instant(tx.conn(), id, pair, minutes, rate_minor * i64::from(minutes), now).await?;
     payments::begin(tx, id).await?;
