@@ -72,7 +72,8 @@ text_enum! {
         /// A gift.
         Donation,
     }
-    /// How far a payment is. The last three are final.
+    /// How far a payment is. `voided` and `failed` are final; `refunded` too, unless the bank does not take the
+    /// refund: then `captured` again.
     PaymentState {
         /// Nobody has paid yet.
         RequiresPayment,
