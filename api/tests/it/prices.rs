@@ -17,8 +17,8 @@ async fn what_a_host_costs_holds_together() {
     let user = host.change(json!({"instantRatePerMinute": null, "scheduledRates": {"30": 75, "60": 129.99}})).await;
     assert_eq!(user["scheduled_rates"], json!({"30": 75, "60": 129.99}));
     assert_eq!(user["instant_rate_per_minute"], Value::Null);
-    let user = host.change(json!({"scheduledRates": {"5": 0.01, "480": 1_000_000}})).await;
-    assert_eq!(user["scheduled_rates"], json!({"5": 0.01, "480": 1_000_000}));
+    let user = host.change(json!({"scheduledRates": {"5": 0.5, "480": 999_999.99}})).await;
+    assert_eq!(user["scheduled_rates"], json!({"5": 0.5, "480": 999_999.99}));
     host.cannot_change(json!({"scheduledRates": {}}), "conversationType").await;
     host.change(json!({"scheduledRates": {}, "conversationType": "charity", "charityName": "Ocean"})).await;
     host.cannot_change(json!({"charityName": null}), "conversationType").await;
@@ -30,7 +30,7 @@ async fn what_a_host_costs_holds_together() {
 async fn a_price_is_a_whole_number_of_the_smallest_coin() {
     let api = api().await;
     let host = api.register("Amara").await;
-    for price in [json!(0.29), json!(19.99), json!(1), json!(1.0), json!(1_000_000), json!(0.01), json!(1e2)] {
+    for price in [json!(0.29), json!(19.99), json!(1), json!(1.0), json!(33_333.33), json!(0.02), json!(1e2)] {
         let user = host.change(json!({"instantRatePerMinute": price})).await;
         let shown = user["instant_rate_per_minute"].as_f64().unwrap();
         assert!((shown - price.as_f64().unwrap()).abs() < f64::EPSILON, "{price} became {shown}");
@@ -62,6 +62,13 @@ async fn a_price_is_a_whole_number_of_the_smallest_coin() {
     }
     let many: serde_json::Map<_, _> = (5..26).map(|minutes| (minutes.to_string(), json!(1))).collect();
     host.cannot_change(json!({"scheduledRates": many}), "scheduledRates").await;
+    // What no card can be charged, for a booking or for half an hour at once.
+    for price in [0.49, 1_000_000.0] {
+        host.cannot_change(json!({"scheduledRates": {"30": price}}), "scheduledRates.30").await;
+    }
+    for rate in [0.01, 33_333.34] {
+        host.cannot_change(json!({"instantRatePerMinute": rate}), "instantRatePerMinute").await;
+    }
     assert_eq!(host.see(&host).await["instant_rate_per_minute"], json!(100));
 }
 

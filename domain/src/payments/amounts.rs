@@ -1,5 +1,7 @@
 //! Which amounts can be paid, and what the platform keeps of one.
 
+use crate::money::amount_text;
+
 /// The least a card can be charged, in minor units (docs.stripe.com/currencies).
 const LEAST: [(&str, i64); 14] = [
     ("aud", 50),
@@ -26,13 +28,29 @@ pub(super) const MOST: i64 = 99_999_999;
 /// # Errors
 /// Which field is wrong, and why.
 pub(super) fn check(amount_minor: i64, currency: &str) -> Result<(), (&'static str, String)> {
-    let least = LEAST.iter().find(|(code, _)| *code == currency);
-    let (_, least) = least.ok_or_else(|| ("currency", "is not supported".to_owned()))?;
-    if (*least..=MOST).contains(&amount_minor) {
+    let least = least(currency).ok_or_else(|| ("currency", "is not supported".to_owned()))?;
+    if (least..=MOST).contains(&amount_minor) {
         Ok(())
     } else {
         Err(("amount", format!("must be from {least} to {MOST}")))
     }
+}
+
+/// Checks a price that a card would be charged.
+///
+/// # Errors
+/// What a card can be charged, as people read it: `0.50 USD to 999999.99 USD`.
+pub(crate) fn chargeable(price_minor: i64, currency: &str) -> Result<(), String> {
+    let least = least(currency).unwrap_or(1);
+    if (least..=MOST).contains(&price_minor) {
+        Ok(())
+    } else {
+        Err(format!("{} to {}", amount_text(least, currency), amount_text(MOST, currency)))
+    }
+}
+
+fn least(currency: &str) -> Option<i64> {
+    LEAST.iter().find(|(code, _)| *code == currency).map(|(_, least)| *least)
 }
 
 /// What stays with the platform of an amount, rounded down.
@@ -66,6 +84,19 @@ mod tests {
         }
         for (code, _) in LEAST {
             assert!(crate::money::is_supported(code), "{code}");
+        }
+    }
+
+    #[test]
+    fn what_can_be_charged_is_said_in_major_units() {
+        for (price, currency, range) in [
+            (49, "usd", Some("0.50 USD to 999999.99 USD")),
+            (MOST + 1, "usd", Some("0.50 USD to 999999.99 USD")),
+            (49, "jpy", Some("50 JPY to 99999999 JPY")),
+            (50, "usd", None),
+            (30, "gbp", None),
+        ] {
+            assert_eq!(chargeable(price, currency).err().as_deref(), range, "{price} {currency}");
         }
     }
 

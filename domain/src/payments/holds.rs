@@ -33,7 +33,7 @@ const ACT_WITHIN: TimeDelta = TimeDelta::hours(6);
 /// Holds that end this soon are shown to operators.
 const SHOWN_WITHIN: TimeDelta = TimeDelta::hours(24);
 /// A session's card is authorised anew this often; then the guest is asked.
-const MOST_PAYMENTS: i64 = 5;
+const MOST_PAYMENTS: usize = 5;
 /// How many holds are looked after at a time.
 const BATCH: i64 = 200;
 
@@ -121,7 +121,7 @@ pub(super) async fn ended(tx: &mut Tx, payment: &Payment) -> Result<()> {
     // A host who waives it meanwhile doesn't want it had anew.
     let ran_out = !payment.waived && (payment.lapsed || payment.capture_before.is_some_and(|before| before.0 <= now));
     if let Some(method) = payment.method_id.as_deref().filter(|_| ran_out)
-        && queries::payments_of(tx.conn(), session).await? < MOST_PAYMENTS
+        && queries::payments_of(tx.conn(), session).await?.len() < MOST_PAYMENTS
     {
         let id = PaymentId::new();
         let new = NewPayment {

@@ -30,12 +30,14 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use accounts::{AccountStatus, Onboarding, PayoutAccount, account, onboard};
+pub(crate) use amounts::chargeable;
 pub use differences::{Difference, open as open_differences};
 pub use donations::{NewDonation, donate};
 pub(crate) use holds::session_moved;
 pub use holds::{holds_expiring, watch_holds};
 pub(crate) use ledger::takings;
 pub use ledger::{DonationTotal, DonationTotals, donation_totals};
+pub(crate) use notices::{paid_again, settle_again};
 pub use oversight::{PaymentSearch, list_all};
 pub use parties::forget_payer;
 pub use payouts::pay_hosts;
@@ -70,7 +72,8 @@ text_enum! {
         /// A gift.
         Donation,
     }
-    /// How far a payment is. The last three are final.
+    /// How far a payment is. `voided` and `failed` are final; `refunded` too, unless the bank does not take the
+    /// refund: then `captured` again.
     PaymentState {
         /// Nobody has paid yet.
         RequiresPayment,

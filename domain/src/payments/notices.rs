@@ -5,10 +5,10 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde_json::json;
 
-use super::{Payment, PaymentKind, PaymentState, queries};
+use super::{Payment, PaymentKind, PaymentState, observe, queries};
 use crate::{
     error::Result,
-    id::UserId,
+    id::{PaymentId, SessionId, UserId},
     money::amount_text,
     notifications::{self, Notice, NotificationKind},
     sessions,
@@ -19,10 +19,7 @@ use crate::{
 pub(super) async fn moved(tx: &mut Tx, from: &Payment, to: &Payment) -> Result<()> {
     use PaymentState as S;
     match (from.status, to.status) {
-        (S::RequiresPayment, S::Authorized) => {
-            settle_again(tx, to).await?;
-            held(tx, to).await
-        }
+        (S::RequiresPayment, S::Authorized) => held(tx, to).await,
         (S::Authorized | S::Capturing, S::Voided) => let_go(tx, to).await,
         (S::RequiresPayment | S::Authorized | S::Capturing, S::Captured | S::Refunded) => taken(tx, to).await,
         _ if to.amount_refunded > from.amount_refunded => given_back(tx, from, to).await,
@@ -88,7 +85,7 @@ async fn given_back(tx: &mut Tx, from: &Payment, to: &Payment) -> Result<()> {
 async fn refund_failed(tx: &mut Tx, from: &Payment, to: &Payment) -> Result<()> {
     let amount = amount_text(from.amount_refunded - to.amount_refunded, &to.currency);
     // The same refund, given again, is to be told of again.
-    let again = format!("{}:refunded:{}", key(to), from.amount_refunded);
+    let again = format!("{}:refunded:{}", key(to.id), from.amount_refunded);
     notifications::settle(tx, to.payer_user_id, &[again]).await?;
     let title = format!("{amount} could not be given back to you");
     let body = "Your bank did not take it. We have been told, and will see to it.".to_owned();
@@ -122,9 +119,25 @@ pub(super) async fn to_be_paid_again(tx: &mut Tx, payment: &Payment, until: Date
     say(tx, payment, payee, "again", (title, body)).await
 }
 
-async fn settle_again(tx: &mut Tx, payment: &Payment) -> Result<()> {
-    let keys = [format!("{}:again", key(payment))];
-    for person in [Some(payment.payer_user_id), payment.payee_user_id].into_iter().flatten() {
+/// A session that had to be paid for again is sure again. Its host was promised to hear of that.
+pub(crate) async fn paid_again(tx: &mut Tx, session: SessionId) -> Result<()> {
+    settle_again(tx, session).await?;
+    let Some(id) = queries::live(tx.conn(), session).await? else { return Ok(()) };
+    let payment = observe::load(tx, id).await?;
+    let Some(payee) = payment.payee_user_id else { return Ok(()) };
+    let names = queries::people(tx.conn(), id).await?;
+    let title = format!("{} has seen to the payment", names.payer_name);
+    let body = "Your talk takes place as agreed.".to_owned();
+    say(tx, &payment, payee, "paid_again", (title, body)).await
+}
+
+/// A session is not to be paid for again any more. What asked for that is settled, whichever of the session's
+/// payments it was about: the guest may have paid with another one.
+pub(crate) async fn settle_again(tx: &mut Tx, session: SessionId) -> Result<()> {
+    let payments = queries::payments_of(tx.conn(), session).await?;
+    let keys: Vec<_> = payments.into_iter().map(|id| format!("{}:again", key(id))).collect();
+    let terms = observe::terms(tx, session).await?;
+    for person in [terms.guest, terms.host] {
         notifications::settle(tx, person, &keys).await?;
     }
     Ok(())
@@ -143,8 +156,8 @@ fn local(at: DateTime<Utc>, zone: &str, format: &str) -> String {
     at.with_timezone(&zone.parse().unwrap_or(Tz::UTC)).format(format).to_string()
 }
 
-fn key(payment: &Payment) -> String {
-    format!("payment:{}", payment.id)
+fn key(id: PaymentId) -> String {
+    format!("payment:{id}")
 }
 
 async fn say(
@@ -158,7 +171,7 @@ async fn say(
     if let Some(session) = payment.session_id {
         data["session_id"] = json!(session);
     }
-    let (kind, key) = (NotificationKind::Payment, format!("{}:{about}", key(payment)));
+    let (kind, key) = (NotificationKind::Payment, format!("{}:{about}", key(payment.id)));
     notifications::notify(tx, Notice { user_id, kind, key, title, body, data }).await?;
     Ok(())
 }

@@ -13,7 +13,8 @@ use super::{
 use crate::{
     error::{Refusal, Result},
     id::{PaymentId, SessionId, UserId},
-    sessions::{self, SessionStatus},
+    money::amount_text,
+    sessions::{self, SessionStatus, SessionType},
     text::Lookup,
     tx::Tx,
     users::{ConversationType, text_enum},
@@ -94,8 +95,19 @@ pub(crate) async fn begin(tx: &mut Tx, session: SessionId) -> Result<Option<Paym
     Ok(Some(make(tx, session, &terms).await?))
 }
 
+/// A price follows from how long it is for, so that is what can't be had.
+fn chargeable(terms: &Terms) -> Result<(), Refusal> {
+    let field = match terms.session_type {
+        SessionType::Instant => "minutes",
+        SessionType::Scheduled => "durationMinutes",
+    };
+    let price = amount_text(terms.price_minor, &terms.currency);
+    amounts::chargeable(terms.price_minor, &terms.currency)
+        .map_err(|range| Refusal::field(field, format!("cost {price}; a card can be charged {range}")))
+}
+
 async fn make(tx: &mut Tx, session: SessionId, terms: &Terms) -> Result<Payment> {
-    amounts::check(terms.price_minor, &terms.currency).map_err(|(_, reason)| Refusal::field("price", reason))?;
+    chargeable(terms)?;
     let fee_percent = if terms.payment_mode == ConversationType::Paid { tx.store().fee_percent() } else { 0 };
     let now = tx.now();
     let authorize_at = holds::authorize_at(terms, now);

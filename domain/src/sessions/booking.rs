@@ -211,6 +211,9 @@ pub(super) async fn confirmed(tx: &mut Tx, before: &Session) -> Result<()> {
     if before.confirmed_at.is_none() || before.hold_expires_at.is_some() {
         look_after(tx, &session)?;
     }
+    if before.confirmed_at.is_some() && before.hold_expires_at.is_some() {
+        payments::paid_again(tx, before.id).await?;
+    }
     tell(tx, &session);
     Ok(())
 }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// How long an instant session's hold is for, where nobody says.
-const MINUTES: i32 = 30;
+pub(crate) const INSTANT_MINUTES: i32 = 30;
 
 /// A session about to be asked for.
 pub(super) struct NewInstant {
@@ -42,7 +42,7 @@ pub(crate) async fn ask_instant(
     payments::require_provider(tx.store())?;
     let terms = queries::terms(tx.conn(), pair.host, pair.guest).await?.ok_or(Refusal::NotFound("user"))?;
     let rate_minor = terms.instant_rate_minor.ok_or(Refusal::RequestRequired)?;
-    let minutes = minutes.and_then(|minutes| i32::try_from(minutes).ok()).unwrap_or(MINUTES);
+    let minutes = minutes.and_then(|minutes| i32::try_from(minutes).ok()).unwrap_or(INSTANT_MINUTES);
     let (id, now) = (SessionId::new(), tx.now());
     let (price_minor, start_by) = (rate_minor * i64::from(minutes), now + answer_within);
     queries::insert_instant(tx.conn(), &NewInstant { id, pair, minutes, price_minor, start_by }, now).await?;

@@ -26,7 +26,7 @@ pub(crate) use booking::confirm;
 pub use booking::{Booked, Booking, book};
 pub(crate) use calendar::calendar_event;
 pub use calendar::calendar_file;
-pub(crate) use instant::{ask_instant, waiting_instant};
+pub(crate) use instant::{INSTANT_MINUTES, ask_instant, waiting_instant};
 pub(crate) use leaving::end_some;
 pub use offers::release_offer;
 pub(crate) use offers::{give_back, keep, offer};

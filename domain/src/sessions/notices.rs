@@ -13,6 +13,7 @@ use crate::{
     error::Result,
     id::UserId,
     notifications::{self, Notice, NotificationKind},
+    payments,
     tx::Tx,
 };
 
@@ -56,6 +57,7 @@ pub(super) async fn off(tx: &mut Tx, session: &Session) -> Result<()> {
         return Ok(());
     }
     outdated(tx, session).await?;
+    payments::settle_again(tx, session.id).await?;
     for (reader, other) in parties(tx, session).await? {
         let is_host = reader.user_id == session.host_user_id;
         let by_reader = session.ended_by == Some(if is_host { EndedBy::Host } else { EndedBy::Guest });

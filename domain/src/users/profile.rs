@@ -11,8 +11,8 @@ use crate::{
     error::{Refusal, Result},
     id::UserId,
     money::{self, Price},
-    notifications,
-    sessions::NewCancellationPolicy,
+    notifications, payments,
+    sessions::{INSTANT_MINUTES, NewCancellationPolicy},
     text::rules,
     tx::Tx,
 };
@@ -52,12 +52,14 @@ pub struct ProfileChange {
     /// What talking costs. `paid` needs a rate, `charity` a `charityName`.
     #[garde(skip)]
     pub conversation_type: Option<ConversationType>,
-    /// Price of an instant minute, above 0, or null.
+    /// Price of an instant minute, or null. 30 minutes have to cost what a card can be charged: in US dollars, from
+    /// 0.50 to 999999.99.
     #[garde(skip)]
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<Price>)]
     pub instant_rate_per_minute: Option<Option<Price>>,
-    /// Minutes (5–480) to price of a booked session; replaces all former ones; at most 20.
+    /// Minutes (5–480) to price of a booked session, which is one that a card can be charged: in US dollars, from
+    /// 0.50 to 999999.99. Replaces all former ones; at most 20.
     #[garde(skip)]
     #[schema(value_type = Option<std::collections::HashMap<String, Price>>, example = json!({"30": 60}))]
     pub scheduled_rates: Option<BTreeMap<String, Price>>,
@@ -126,8 +128,7 @@ fn apply_pricing(pricing: &mut queries::Pricing, change: &ProfileChange) -> Resu
         pricing.conversation_type = kind;
     }
     if let Some(rate) = change.instant_rate_per_minute {
-        pricing.instant_rate_minor =
-            rate.map(|rate| above_zero(rate, &pricing.currency, "instantRatePerMinute")).transpose()?;
+        pricing.instant_rate_minor = rate.map(|rate| instant(rate, &pricing.currency)).transpose()?;
     }
     if let Some(rates) = &change.scheduled_rates {
         pricing.scheduled_rates = scheduled(rates, &pricing.currency)?;
@@ -151,6 +152,15 @@ fn above_zero(price: Price, currency: &str, field: &str) -> Result<i64, Refusal>
     if minor == 0 { Err(Refusal::field(field, "must be above 0")) } else { Ok(minor) }
 }
 
+/// A connection without a word about its length is held for so many minutes.
+fn instant(rate: Price, currency: &str) -> Result<i64, Refusal> {
+    let field = "instantRatePerMinute";
+    let minor = above_zero(rate, currency, field)?;
+    payments::chargeable(minor * i64::from(INSTANT_MINUTES), currency)
+        .map_err(|range| Refusal::field(field, format!("must make {INSTANT_MINUTES} minutes cost {range}")))?;
+    Ok(minor)
+}
+
 fn scheduled(rates: &BTreeMap<String, Price>, currency: &str) -> Result<BTreeMap<String, i64>, Refusal> {
     if rates.len() > 20 {
         return Err(Refusal::field("scheduledRates", "must have at most 20 entries"));
@@ -165,7 +175,10 @@ fn scheduled(rates: &BTreeMap<String, Price>, currency: &str) -> Result<BTreeMap
             if !(5..=480).contains(&number) {
                 return Err(Refusal::field(&field, "must be for 5 to 480 minutes"));
             }
-            Ok((minutes.clone(), above_zero(*price, currency, &field)?))
+            let minor = above_zero(*price, currency, &field)?;
+            payments::chargeable(minor, currency)
+                .map_err(|range| Refusal::field(&field, format!("must be from {range}")))?;
+            Ok((minutes.clone(), minor))
         })
         .collect()
 }

@@ -63,6 +63,13 @@ async fn where_no_card_is_known_the_guest_is_asked_again() {
     till.authorise(&again).await;
     till.settle().await;
     assert_eq!(guest.session_now(&session).await["hold_expires_at"], json!(null));
+    let asked = "Your card needs your attention".to_owned();
+    assert!(!guest.unread("payment").await.contains(&asked), "another payment answers it");
+    assert_eq!(host.notified("payment").await, ["guest has to pay again", "guest has seen to the payment"]);
+    assert_eq!(host.unread("payment").await, ["guest has seen to the payment"]);
+    till.come_to(later - TimeDelta::hours(47)).await;
+    assert_eq!(guest.session_now(&session).await["payment_status"], "authorized");
+    assert_eq!(host.notified("payment").await.len(), 2, "that was said");
 }
 
 #[tokio::test]

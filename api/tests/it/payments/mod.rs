@@ -285,7 +285,16 @@ impl Person<'_> {
 
     /// The titles of this person's notifications of a type, oldest first.
     pub async fn notified(&self, kind: &str) -> Vec<String> {
-        let all = self.get("/api/notifications?limit=100").await.ok(200)["notifications"].clone();
+        self.titles("/api/notifications?limit=100", kind).await
+    }
+
+    /// The same of those that are unread.
+    pub async fn unread(&self, kind: &str) -> Vec<String> {
+        self.titles("/api/notifications?limit=100&unread=true", kind).await
+    }
+
+    async fn titles(&self, path: &str, kind: &str) -> Vec<String> {
+        let all = self.get(path).await.ok(200)["notifications"].clone();
         let ours = all.as_array().unwrap().iter().rev().filter(|notification| notification["type"] == kind);
         ours.map(|notification| text(&notification["title"])).collect()
     }

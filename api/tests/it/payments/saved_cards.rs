@@ -156,6 +156,8 @@ async fn a_guest_whose_card_fails_can_pay_by_hand() {
         till.settle().await;
         assert_eq!(guest.payment(&payment).await["status"], "authorized");
         assert_eq!(guest.session_now(&session).await["hold_expires_at"], json!(null));
+        assert_eq!(guest.unread("payment").await, ["30.00 USD is held on your card"]);
+        assert_eq!(host.unread("payment").await, ["guest has seen to the payment"]);
         till.come_to(start - TimeDelta::hours(23)).await;
         assert_eq!(guest.session_now(&session).await["status"], "pending", "it isn't called off");
         assert_eq!(till.money().await, [[3000, 0, 0, 0]]);
@@ -175,6 +177,8 @@ async fn what_is_not_paid_again_is_called_off_and_costs_nothing() {
     assert_eq!(guest.payment(&payment).await["status"], "voided");
     for person in [&guest, &host] {
         assert_eq!(person.notified("session_cancelled").await.len(), 1);
+        assert_eq!(person.notified("payment").await.len(), 1);
+        assert_eq!(person.unread("payment").await, Vec::<String>::new(), "there is nothing to pay for");
     }
     assert_eq!(till.money().await, [[0, 0, 0, 0]]);
     guest.pay_session(&session, "create").await.refused(409, "invalid_transition");

@@ -183,6 +183,29 @@ async fn a_free_session_is_not_paid_for() {
     assert_eq!(till.seen("POST", "/v1/").await, Vec::<Value>::new());
 }
 
+/// A rate that is fine for half an hour, and too low for five minutes.
+#[tokio::test]
+async fn what_no_card_can_be_charged_is_refused_by_its_length() {
+    let till = till().await;
+    let [guest, host] = till.open_host().await;
+    host.patch("/api/users/me", json!({"instantRatePerMinute": 0.05})).await.ok(200);
+    let start = till.slot(40).to_rfc3339();
+    for (path, field, body) in [
+        ("/api/conversations/connect", "minutes", json!({"targetUserId": host.id, "minutes": 5})),
+        (
+            "/api/sessions",
+            "durationMinutes",
+            json!({"hostUserId": host.id, "startTime": start, "durationMinutes": 5, "price": 0.25}),
+        ),
+    ] {
+        let details = guest.post(path, body).await.refused(422, "validation_failed");
+        let reason = "cost 0.25 USD; a card can be charged 0.50 USD to 999999.99 USD";
+        assert_eq!(details["fields"], json!({field: reason}));
+    }
+    let least = json!({"targetUserId": host.id, "minutes": 10});
+    assert_eq!(guest.post("/api/conversations/connect", least).await.ok(201)["payment"]["amount"], 50);
+}
+
 #[tokio::test]
 async fn nobody_pays_unless_a_human_answers() {
     let till = till().await;

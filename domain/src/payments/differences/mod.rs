@@ -22,7 +22,7 @@ pub struct Difference {
     /// The payment it is about, if it is one of ours.
     #[schema(required)]
     pub payment_id: Option<PaymentId>,
-    /// The provider's id of what differs, or ours of the call that came to nothing.
+    /// The provider's id of what differs, or ours of the payment, or of the call that came to nothing.
     pub object_id: String,
     /// What kind of difference.
     #[schema(example = "stands_elsewhere")]

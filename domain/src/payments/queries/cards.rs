@@ -49,13 +49,16 @@ pub(in crate::payments) async fn waive(conn: &mut PgConnection, id: PaymentId, n
     Ok(())
 }
 
-/// How many payments a session has had.
-pub(in crate::payments) async fn payments_of(conn: &mut PgConnection, session: SessionId) -> sqlx::Result<i64> {
+/// All payments that a session has had.
+pub(in crate::payments) async fn payments_of(
+    conn: &mut PgConnection,
+    session: SessionId,
+) -> sqlx::Result<Vec<PaymentId>> {
     sqlx::query_scalar!(
-        r#"select count(*) as "count!" from payments where session_id = $1 and kind = 'session'"#,
+        r#"select id as "id: PaymentId" from payments where session_id = $1 and kind = 'session'"#,
         session.0,
     )
-    .fetch_one(conn)
+    .fetch_all(conn)
     .await
 }
 

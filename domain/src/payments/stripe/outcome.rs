@@ -193,7 +193,7 @@ pub(crate) struct Notice {
     pub r#type: String,
     pub api_version: Option<String>,
     pub created: Option<DateTime<Utc>>,
-    /// The intent or checkout that it is about, if it is about one.
+    /// The intent, setup, checkout, transfer or account that it is about, if it is about one.
     pub object_id: Option<String>,
 }
 
