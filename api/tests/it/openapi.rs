@@ -259,8 +259,8 @@ fn exactly_the_operations_that_keep_their_answer_take_a_key() {
     let operations = operations(&document());
     let mut keyed = Vec::new();
     for operation in &operations {
-        let parameters = operation.body["parameters"].as_array().into_iter().flatten();
-        let takes_key = parameters.into_iter().any(|parameter| parameter["name"] == "Idempotency-Key");
+        let mut parameters = operation.body["parameters"].as_array().into_iter().flatten();
+        let takes_key = parameters.any(|parameter| parameter["name"] == "Idempotency-Key");
         for (status, code) in [(409, "idempotency_in_flight"), (422, "idempotency_key_reused")] {
             assert_eq!(operation.may_refuse(status, code), takes_key, "{} {code}", operation.name());
         }

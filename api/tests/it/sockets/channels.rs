@@ -52,7 +52,7 @@ async fn a_foreign_channel_says_as_little_as_a_missing_one() {
     let mut socket = eve.socket("/ws").await;
     let mut answers = Vec::new();
     for channel in [
-        &foreign,
+        foreign.as_str(),
         "conversation:conv_01jd8t6ze5fkxrv8q3w2m9n7ab",
         "conversation:x",
         &sessions,
