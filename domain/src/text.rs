@@ -42,7 +42,8 @@ pub(crate) fn words<T: Serialize, const N: usize>(
     words: [(T, &str); N],
 ) -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
     let words = words.map(|(word, meaning)| (serde_json::json!(word), meaning.trim()));
-    let meanings = words.iter().map(|(word, meaning)| format!("\n- `{}`: {meaning}", word.as_str().unwrap_or_default()));
+    let meanings =
+        words.iter().map(|(word, meaning)| format!("\n- `{}`: {meaning}", word.as_str().unwrap_or_default()));
     utoipa::openapi::ObjectBuilder::new()
         .schema_type(utoipa::openapi::schema::Type::String)
         .description(Some(format!("{}\n{}", purpose.trim(), meanings.collect::<String>())))
