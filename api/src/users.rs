@@ -52,6 +52,7 @@ struct UsersBody {
 struct SearchParams {
     /// Words in name, headline, skills or bio; the last may be a beginning. At most 200 characters. Of words that more than
     /// 5,000 people have, the best of the newest 5,000 are found.
+    #[param(max_length = 200)]
     q: Option<String>,
     /// Only who is online, or only who isn't.
     online: Option<bool>,

@@ -190,25 +190,26 @@ pub(super) async fn search_words(
 ) -> sqlx::Result<Vec<Hit>> {
     sqlx::query_as!(
         Hit,
-        r#"with newest as materialized (
-             select coalesce($8, (select id from users order by id desc limit 1)) as id
-           ), matches as materialized (
+        r#"with matches as materialized (
              (select id, search from users
               where $4::boolean is distinct from true and search @@ $1::text::tsquery and suspended_at is null
-                and ($3::text is null or conversation_type = $3) and id <= (select id from newest)
+                and ($3::text is null or conversation_type = $3) and ($8::uuid is null or id <= $8)
                 and ($4::boolean is null or not user_is_online(presence_state, present_until, id, $5))
               order by id desc limit $2)
              union all
-             (select u.id, u.search from maybe_online($5) as here (id) join users u on u.id = here.id
-              where $4 and u.search @@ $1::text::tsquery and u.suspended_at is null
-                and ($3::text is null or u.conversation_type = $3) and u.id <= (select id from newest)
-                and user_is_online(u.presence_state, u.present_until, u.id, $5)
+             (select u.id, u.search
+              from (select user_id, has_socket from signs_of_life($5) order by user_id desc) here
+              join users u on u.id = here.user_id
+              where $4 and u.presence_state <> 'offline' and (here.has_socket or u.present_until > $5)
+                and u.search @@ $1::text::tsquery and u.suspended_at is null
+                and ($3::text is null or u.conversation_type = $3) and ($8::uuid is null or u.id <= $8)
               order by u.id desc limit $2)
            ), hits as (
              select id, ts_rank(search, $1::text::tsquery) as rank from matches
            )
-           select id as "id!: UserId", rank as "rank!", (select id from newest) as "newest: UserId" from hits
-           where $6::real is null or (rank, id) < ($6, $7)
+           select id as "id!: UserId", rank as "rank!",
+                  coalesce($8, (select id from users order by id desc limit 1)) as "newest: UserId"
+           from hits where $6::real is null or (rank, id) < ($6, $7)
            order by rank desc, id desc limit $9"#,
         query,
         most,
@@ -234,10 +235,11 @@ pub(super) async fn list_online(
     sqlx::query_as!(
         Hit,
         r#"select u.id as "id: UserId", 0::real as "rank!", null::uuid as "newest: UserId"
-           from (select id from maybe_online($2) as here (id) where $3::uuid is null or id < $3 order by id desc) here
-           join users u on u.id = here.id
-           where u.suspended_at is null and ($1::text is null or u.conversation_type = $1)
-             and user_is_online(u.presence_state, u.present_until, u.id, $2)
+           from (select user_id, has_socket from signs_of_life($2)
+                 where $3::uuid is null or user_id < $3 order by user_id desc) here
+           join users u on u.id = here.user_id
+           where u.presence_state <> 'offline' and (here.has_socket or u.present_until > $2)
+             and u.suspended_at is null and ($1::text is null or u.conversation_type = $1)
            order by u.id desc limit $4"#,
         conversation_type as Option<ConversationType>,
         now,
