@@ -102,10 +102,7 @@ pub(super) async fn begin(
     sqlx::query!(
         "update announcements set begun_at = $3, sent_at = $3,
            total = (select count(*) from users u
-                    where u.suspended_at is null
-                      and case $2 when 'all' then true when 'staff' then u.role in ('manager', 'admin')
-                          else u.conversation_type <> 'free'
-                               or exists (select from availability a where a.user_id = u.id) end)
+                    where u.suspended_at is null and is_in_audience($2, u.role, u.conversation_type, u.id))
          where id = $1",
         id.0,
         audience as Audience,
@@ -124,9 +121,7 @@ pub(super) async fn next_people(
     sqlx::query_scalar!(
         r#"select u.id as "id: UserId" from users u
            where ($1::uuid is null or u.id > $1) and u.suspended_at is null
-             and case $2 when 'all' then true when 'staff' then u.role in ('manager', 'admin')
-                 else u.conversation_type <> 'free'
-                      or exists (select from availability a where a.user_id = u.id) end
+             and is_in_audience($2, u.role, u.conversation_type, u.id)
            order by u.id limit $3"#,
         announcement.reached.map(|id| id.0),
         announcement.audience as Audience,
