@@ -22,7 +22,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     App,
-    batch::{Batch, Unreadable},
+    batch::Batch,
     edge::{
         admission::Admission,
         caller::Caller,
@@ -60,18 +60,17 @@ impl Waits {
 }
 
 impl App {
-    /// Waits for the answer to a question; `None` where it takes too long, or too many wait.
-    async fn answer_to(&self, id: RunId, conversation_id: ConversationId) -> Result<Option<Run>, Unreadable> {
+    /// Waits for the answer to a question; `None` where it takes too long, too many wait, or the answer can't be read:
+    /// the question is stored, and asking it again would be another.
+    async fn answer_to(&self, id: RunId, conversation_id: ConversationId) -> Option<Run> {
         let until = Instant::now() + self.store.settings().sam.wait;
-        let Ok(_place) = self.waits.room.try_acquire() else { return Ok(None) };
+        let _place = self.waits.room.try_acquire().ok()?;
         let mut ear = self.hub.listen_to(Channel::Conversation(conversation_id)).await;
         loop {
-            if let Some(run) = self.waits.answers.ask(id).await? {
-                return Ok(Some(run));
+            if let Some(run) = self.waits.answers.ask(id).await.ok()? {
+                return Some(run);
             }
-            if tokio::time::timeout_at(until, ear.rung()).await.is_err() {
-                return Ok(None);
-            }
+            tokio::time::timeout_at(until, ear.rung()).await.ok()?;
         }
     }
 }
@@ -85,7 +84,8 @@ fn prefers_async(headers: &HeaderMap) -> bool {
 /// Ask Sam.
 ///
 /// The answer comes within 12 seconds, or later: then this is 202, and the answer is found under the run, in the
-/// conversation with Sam, and on its channel. `Prefer: respond-async` doesn't wait at all. Under the same
+/// conversation with Sam, and on its channel. Where more than 1,000 wait at one process, or the answer can't be read just
+/// then, it is 202 at once. `Prefer: respond-async` doesn't wait at all. Under the same
 /// `Idempotency-Key` the question is asked once, and its repetition waits for the same answer.
 #[utoipa::path(post, operation_id = "ask_sam", path = "/api/sam", tag = "Sam", request_body = Question,
     params(("Prefer" = Option<String>, Header, description = "`respond-async`: answer 202 at once")),
@@ -107,7 +107,7 @@ async fn ask(
     };
     let Some((id, conversation_id)) = run.filter(|_| !prefers_async(&headers)) else { return Ok(accepted) };
     admission.leave();
-    match app.answer_to(id, conversation_id).await? {
+    match app.answer_to(id, conversation_id).await {
         Some(run) if is_replay => Ok(replayed(Json(run).into_response())),
         Some(run) => Ok(Json(run).into_response()),
         None => Ok(accepted),

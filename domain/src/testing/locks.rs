@@ -4,6 +4,10 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::Store;
 
+/// Ends the connections that wait for a lock, then the transaction.
+const SEND_AWAY: &str = "select pg_terminate_backend(pid) from pg_stat_activity
+                         where datname = current_database() and wait_event_type = 'Lock'; commit";
+
 /// Jobs of a kind that nobody can write about.
 #[derive(Debug)]
 pub struct JobLock(PgConnection);
@@ -29,9 +33,7 @@ impl JobLock {
     /// # Panics
     /// When the database fails.
     pub async fn release_after_sending_away(mut self) {
-        let send_away = "select pg_terminate_backend(pid) from pg_stat_activity
-                         where datname = current_database() and wait_event_type = 'Lock'; commit";
-        sqlx::raw_sql(send_away).execute(&mut self.0).await.expect("the lock can be released");
+        sqlx::raw_sql(SEND_AWAY).execute(&mut self.0).await.expect("the lock can be released");
     }
 }
 
@@ -92,5 +94,13 @@ impl TableLock {
     /// When the database fails.
     pub async fn release(mut self) {
         sqlx::raw_sql("commit").execute(&mut self.holder).await.expect("the lock can be released");
+    }
+
+    /// The same, but for those who wait for it now: their connections break.
+    ///
+    /// # Panics
+    /// When the database fails.
+    pub async fn release_after_sending_away(mut self) {
+        sqlx::raw_sql(SEND_AWAY).execute(&mut self.holder).await.expect("the lock can be released");
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use humanchat_domain::{
     clock::Clock,
-    testing::{self, TestDatabase, noon},
+    testing::{self, TableLock, TestDatabase, noon},
 };
 use reqwest::Method;
 use serde_json::json;
@@ -95,6 +95,28 @@ async fn who_waits_too_long_is_told_where_the_answer_will_be() {
     assert!(began.elapsed() >= Duration::from_secs(1));
     assert_eq!((&run["status"], run.get("text")), (&json!("running"), None));
     api.work().await;
+    assert_eq!(asker.run(&run).await["status"], "complete");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_can_not_be_read_is_told_later_and_the_question_is_not_lost() {
+    let api = api_by_rules().await;
+    let [asker, _] = asker_and_host(&api).await;
+    let out_of_reach = async {
+        eventually("a question", async || (!testing::jobs(&api.store, "run_sam").await.is_empty()).then_some(())).await;
+        let conversations = asker.get("/api/conversations?type=sam").await.ok(200);
+        let mut lock = TableLock::take(&api.store, "sam_runs").await;
+        // Whatever is said there makes whoever waits look whether it is the answer.
+        let file = json!({"url": "https://files.example/a", "name": "a", "mimeType": "image/png", "sizeBytes": 1});
+        let body = json!({"content": "Look", "type": "attachment", "attachments": [file]});
+        let path = format!("/api/conversations/{}/messages", text(&conversations["conversations"][0]["id"]));
+        asker.post(&path, body).await.ok(201);
+        eventually("a look for the answer", async || (lock.waiting().await > 0).then_some(())).await;
+        lock.release_after_sending_away().await;
+    };
+    let (run, ()) = tokio::join!(asker.post("/api/sam", json!({"message": "Bees?"})), out_of_reach);
+    let run = run.ok(202);
+    assert_eq!(api.work().await, ["run_sam"]);
     assert_eq!(asker.run(&run).await["status"], "complete");
 }
 
