@@ -148,7 +148,7 @@ async fn list_messages(
 /// Send a message.
 ///
 /// In the conversation with Sam, a `user_text` asks Sam, and a `sam_action` with `actions: [{actionId, decision?}]` decides what
-/// Sam proposed: where that is refused, so is the message.
+/// Sam proposed: where that is refused, so is the message. Between people there is no `sam_action`: it is 422.
 ///
 /// The same `clientMessageId` again sends nothing and answers as the first did, with
 /// `Idempotency-Replayed: true`; with another content it is 422 `idempotency_key_reused`.

@@ -122,7 +122,7 @@ async fn depth_is_bounded_where_anything_may_be_nested() {
     let path = format!("/api/conversations/{conversation}/messages");
     let nested = |depth: usize| {
         let (open, close) = ("[".repeat(depth), "]".repeat(depth));
-        format!(r#"{{"content": "x", "type": "sam_action", "actions": [{{"a": {open}{close}}}]}}"#)
+        format!(r#"{{"content": "x", "type": "user_text", "actions": [{{"a": {open}{close}}}]}}"#)
     };
     people[0].send_bytes(Method::POST, &path, nested(100)).await.ok(201);
     for depth in [130, 10_000, 32_000] {
@@ -154,13 +154,13 @@ async fn numbers_at_the_edge_of_what_can_be_stored_are_stored_or_refused() {
         "1.7976931348623157e308",
         "123456789012345678901234567890",
     ] {
-        let body = format!(r#"{{"content": "x", "type": "sam_action", "actions": [{{"n": {number}}}]}}"#);
+        let body = format!(r#"{{"content": "x", "type": "user_text", "actions": [{{"n": {number}}}]}}"#);
         people[0].send_bytes(Method::POST, &path, body).await.ok(201);
         let page = people[1].get(&format!("{path}?limit=1")).await.ok(200);
         let shown = page["messages"][0]["actions"][0]["n"].as_f64().unwrap();
         assert_eq!(shown.abs().to_bits(), number.parse::<f64>().unwrap().abs().to_bits(), "{number} became {shown}");
         people[1].get("/api/conversations").await.ok(200);
     }
-    let body = r#"{"content": "x", "type": "sam_action", "actions": [{"n": 1e309}]}"#;
+    let body = r#"{"content": "x", "type": "user_text", "actions": [{"n": 1e309}]}"#;
     people[0].send_bytes(Method::POST, &path, body).await.refused(400, "malformed_request");
 }

@@ -65,7 +65,7 @@ async fn a_message_is_stored_as_it_was_sent() {
         expected[field] = value;
     }
     assert_eq!(*stored, expected);
-    let least = river.send_message(&conversation, json!({"content": "x", "type": "sam_action"})).await.ok(201);
+    let least = river.send_message(&conversation, json!({"content": "x", "type": "user_text"})).await.ok(201);
     assert_eq!(least["messageId"], 2);
     let stored = &casey.messages(&conversation).await[0];
     assert_eq!((&stored["attachments"], &stored["actions"]), (&json!([]), &json!([])));
@@ -98,6 +98,7 @@ async fn what_is_no_message_is_refused_and_takes_no_number() {
         (with("type", json!("sam_response")), "type"),
         (with("type", json!("system_notice")), "type"),
         (with("type", json!("shout")), "type"),
+        (with("type", json!("sam_action")), "type"),
         (with("attachments", json!([])), "attachments"),
         (with("attachments", json!(vec![file.clone(); 11])), "attachments"),
         (with("attachments", json!([null])), "attachments[0]"),
@@ -247,7 +248,7 @@ async fn a_replay_is_recognised_whatever_numbers_its_actions_hold() {
     {
         let actions = format!(r#"[{{"value": {number}}}]"#);
         let body =
-            format!(r#"{{"content": "x", "type": "sam_action", "clientMessageId": "n-{n}", "actions": {actions}}}"#);
+            format!(r#"{{"content": "x", "type": "user_text", "clientMessageId": "n-{n}", "actions": {actions}}}"#);
         for again in [false, true] {
             let path = format!("/api/conversations/{conversation}/messages");
             let request = casey.request(reqwest::Method::POST, &path).header("content-type", "application/json");

@@ -103,7 +103,7 @@ pub struct NewMessage {
     #[garde(length(chars, min = 1, max = 8000), custom(rules::text))]
     #[schema(min_length = 1, max_length = 8000, example = "Hey River, can we reschedule?")]
     pub content: String,
-    /// `user_text`, `attachment` or `sam_action`.
+    /// `user_text`, `attachment` or, to Sam, `sam_action`.
     #[garde(custom(clients_type))]
     pub r#type: MessageType,
     /// At most 10; at least one where the type is `attachment`.
@@ -210,8 +210,8 @@ pub struct Sent {
 /// Sends a message, once. Words to Sam ask it, and an answer to what it proposed decides that.
 ///
 /// # Errors
-/// `NotFound` where the caller is no participant; `IdempotencyKeyReused` where its
-/// `clientMessageId` belongs to another message; to Sam, those of [`sam::decide`].
+/// `NotFound` where the caller is no participant; `Invalid` where a person is sent a `sam_action`;
+/// `IdempotencyKeyReused` where its `clientMessageId` belongs to another message; to Sam, those of [`sam::decide`].
 pub async fn send_message(tx: &mut Tx, caller: UserId, id: ConversationId, new: Valid<NewMessage>) -> Result<Sent> {
     let sent = store_message(tx, caller, id, new).await?;
     if sent.is_for_sam {
@@ -239,6 +239,9 @@ pub(crate) async fn store_message(
     }
     match queries::insert_message(tx.conn(), id, caller, &new, now).await? {
         queries::Inserted::Stored { message, kind, away } => {
+            if message.r#type == MessageType::SamAction && kind != ConversationKind::Sam {
+                return Err(Refusal::field("type", "must not be sam_action but in the conversation with Sam").into());
+            }
             tx.emit(Channel::Conversation(id), Event::MessageCreated(message.clone()));
             if let Some(away) = away {
                 tell_away(tx, id, away).await?;
