@@ -1,5 +1,6 @@
 //! What words may say: no amount of money and no time of day but those that were looked up or that the
-//! user wrote, and nothing that leads elsewhere. Cards with people and times carry the facts.
+//! user wrote, and nothing that leads elsewhere. There are more ways to say a number than are known here: cards with
+//! people and times carry the facts.
 
 use std::collections::BTreeSet;
 
@@ -68,14 +69,27 @@ fn leads_away(text: &str) -> bool {
     };
     ["://", "www.", "@"].iter().any(|sign| text.contains(sign))
         || text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(is_id)
-        || text.split('+').skip(1).any(|after| digits_ahead(after, " -().") >= 7)
+        || text
+            .split('+')
+            .skip(1)
+            .any(|after| digits(after.split(is_no_part_of_telephones).next().unwrap_or_default()) >= 7)
         || text.split(|c: char| !c.is_ascii_digit()).any(|digits| digits.len() >= 9)
+        || text.split(is_no_part_of_telephones).any(|run| digits(run) >= 10 && !begins_with_year(run))
 }
 
-/// How many digits come, with such signs between them.
-fn digits_ahead(text: &str, signs: &str) -> usize {
-    let ahead = text.chars().take_while(|c| c.is_ascii_digit() || signs.contains(*c));
-    ahead.filter(char::is_ascii_digit).count()
+fn is_no_part_of_telephones(c: char) -> bool {
+    !c.is_ascii_digit() && !" -().".contains(c)
+}
+
+fn digits(text: &str) -> usize {
+    text.bytes().filter(u8::is_ascii_digit).count()
+}
+
+/// Whether digits seem to be dates.
+fn begins_with_year(run: &str) -> bool {
+    let run = run.trim_start_matches(|c: char| !c.is_ascii_digit());
+    let first = run.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
+    first.len() == 4 && (first.starts_with("19") || first.starts_with("20"))
 }
 
 /// What looks like a place on the net, such as `evil.example` or `10.0.0.1`.
@@ -119,6 +133,10 @@ mod tests {
             "Your 9 a.m. works too, and so do your five dollars, e.g. at bees.example.",
             "Born in 1984, 10 years of bees, 24/7! Dr. Stone, Ph.D., knows Node.js, i.e. code.",
             "One of five people in the U.S. has 30 minutes. See you... soon.",
+            "Good at 3 languages, at 24 countries. 10 years. Euro trips. Half the people; five to ten of them.",
+            "On 2026-11-23 14:30, in 2019 - 2021 and 2023. It takes 3時間 or 2시간, within 24h.",
+            "Es gibt zwei am Montag, und um 12.50 Euro geht es.",
+            "14:30, 14h30, 14時30分, 15時半 for you, at 3:30 or 12.",
         ] {
             assert!(claims().hold_in(text), "{text}");
         }
@@ -166,6 +184,27 @@ mod tests {
             "Call +49 (30) 123-4567",
             "Call 0301234567",
             "$ 12.51",
+            "It's 6 US dollars",
+            "13 Australian dollars",
+            "three canadian dollars",
+            "5万円",
+            "3千 円",
+            "zwanzig Euro",
+            "vingt euros",
+            "à 16h",
+            "16時",
+            "16時半",
+            "16時30分",
+            "下午4点",
+            "오후 4시",
+            "at 4",
+            "come at 4, please",
+            "um 16",
+            "half past four",
+            "quarter to 5",
+            "Call 555-123-4567",
+            "(555) 123.4567",
+            "055 1234 5678",
         ] {
             assert!(!claims().hold_in(text), "{text}");
         }

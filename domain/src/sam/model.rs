@@ -143,7 +143,8 @@ impl<'a> Live<'a> {
             !last.contains(|c: char| c.is_numeric() || c.is_ascii_punctuation() && !",.!?;:)".contains(c))
         };
         let Some(whole) = ends.find(ends_in_words).map(|end| &text[..end]) else { return };
-        if facts.claims.hold_in(whole) {
+        // What stands behind it may be what makes it a claim: 5 US and then dollars.
+        if facts.claims.hold_in(&text) {
             self.tell(whole);
         }
     }
