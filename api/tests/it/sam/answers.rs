@@ -1,6 +1,6 @@
 //! What answers are made of: look-ups, what the model is told and what it isn't, and the rules.
 
-use humanchat_domain::testing::{Flags, set_flags};
+use humanchat_domain::testing::{Flags, set_flags, sign_in_many};
 use humanchat_domain::users::DisplayMode;
 use serde_json::{Value, json};
 
@@ -30,7 +30,10 @@ async fn the_model_looks_things_up_and_proposes() {
             ("search_people", json!({"words": "bees", "maxRatePerMinute": 3})),
             ("list_my_sessions", json!({})),
         ]),
-        Move::Call(vec![("find_slots", json!({"userId": host.id, "from": "2026-11-17", "to": "2026-11-17"}))]),
+        Move::Call(vec![
+            ("find_slots", json!({"userId": host.id, "from": "2026-11-18", "to": "2026-11-18"})),
+            ("find_slots", json!({"userId": host.id, "from": "2026-11-17", "to": "2026-11-18"})),
+        ]),
         Move::reply(
             "River has time, at $120 for an hour: 9:00 would do.",
             &json!([
@@ -44,7 +47,12 @@ async fn the_model_looks_things_up_and_proposes() {
     assert_eq!(answer.get("fallback"), None, "{answer}");
     assert_eq!(actions(&answer, "show_profiles")[0]["profiles"][0]["rate_per_minute"], 2.5);
     let slots = actions(&answer, "show_slots")[0]["slots"].as_array().unwrap();
-    assert_eq!(slots.len(), 3);
+    let starts: Vec<_> = slots.iter().map(|slot| text(&slot["start"])).collect();
+    assert_eq!(
+        (starts.len(), starts.is_sorted_by(|one, next| one < next)),
+        (6, true),
+        "each once, in order: {starts:?}"
+    );
     let first = json!({"start": "2026-11-17T08:00:00.000Z", "end": "2026-11-17T09:00:00.000Z", "price": 120, "currency": "usd"});
     assert_eq!(slots[0], first);
     assert_eq!(actions(&answer, "follow_up_prompt")[0]["prompt"], "And in the afternoon?");
@@ -138,5 +146,11 @@ async fn rules_find_people_by_words_presence_and_rate() {
     assert_eq!(found("sourdough croissants").await, ids(&[cheap, dear, away]), "those who match most");
     assert_eq!(found("submarines").await, ids(&[]));
     assert_eq!(found("Hello!").await, ids(&[]));
+    // Cheap, and behind more people than fit on a page.
+    for dear in sign_in_many(&api.store, 101).await {
+        let profile = json!({"skills": ["sourdough baking"], "conversationType": "paid", "instantRatePerMinute": 9});
+        Person::signed_in(&api, &dear).has_profile(profile).await;
+    }
+    assert_eq!(found("Sourdough for up to $2 a minute").await, ids(&[cheap, away]));
     assert!(text(&asker.sam("What are my sessions?").await["text"]).contains("no sessions"));
 }
