@@ -92,14 +92,14 @@ async fn change_member(
 struct AskedBody {
     /// Requests to managed members that wait for an answer, newest first.
     requests: Vec<Request>,
-    /// People who were asked for and aren't members, those first asked for last first.
+    /// People who were asked for and aren't members, and skills that nobody has, those first asked for last first.
     requested_people: Vec<RequestedPerson>,
     /// Absent on the last page, which is the last of both lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
 }
 
-/// Requests to managed members, and people whom members asked for. One cursor goes through both
+/// Requests to managed members, and people and skills that members asked for in vain. One cursor goes through both
 /// lists; `limit` is that of each.
 #[utoipa::path(get, operation_id = "list_asked", path = "/api/admin/requests", tag = "Staff", params(Paging),
     responses((status = 200, body = AskedBody), (status = 403, description = "`forbidden`: not staff")))]

@@ -81,7 +81,7 @@ pub struct RequestedPersonChange {
 pub struct Asked {
     /// Requests to managed members that wait, newest first.
     pub requests: Vec<Request>,
-    /// People who aren't members, those first asked for last first.
+    /// People who aren't members, and skills that nobody has, those first asked for last first.
     pub people: Vec<RequestedPerson>,
     /// Sealed; `None` once both lists are at their end.
     pub next: Option<String>,
