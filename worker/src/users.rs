@@ -32,6 +32,13 @@ pub(crate) async fn erase_user(job: EraseUser, ctx: Context) -> JobResult {
             break;
         }
     }
+    let mut answer = None;
+    loop {
+        answer = step(&ctx, async |tx| erasure::unname_answers(tx, person, answer).await).await?;
+        if answer.is_none() {
+            break;
+        }
+    }
     match closing {
         Closing::Open => Ok(()),
         Closing::Unsettled(until) => {
@@ -41,8 +48,10 @@ pub(crate) async fn erase_user(job: EraseUser, ctx: Context) -> JobResult {
     }
 }
 
-/// What others were notified of has been mailed by now, where they wanted that.
+/// What others were notified of has been mailed by now, where they wanted that, and questions that found somebody
+/// are answered.
 async fn unname(person: UserId, ctx: &Context) -> JobResult {
+    while step(ctx, async |tx| erasure::forget_answers(tx, person).await).await? {}
     let mut conversation = None;
     loop {
         conversation = step(ctx, async |tx| erasure::unname_conversations(tx, person, conversation).await).await?;

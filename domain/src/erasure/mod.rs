@@ -15,7 +15,7 @@ use crate::{
     error::{Refusal, Result},
     event::{Channel, Event},
     id::{ConversationId, PaymentId, RequestId, UserId},
-    invites, requests, sessions,
+    invites, requests, sam, sessions,
     tx::Tx,
     users,
 };
@@ -130,6 +130,22 @@ pub async fn tell_some(tx: &mut Tx, person: UserId, after: Option<ConversationId
         tx.emit(Channel::Conversation(*id), Event::ConversationUpdated { conversation });
     }
     Ok(ids.last().copied())
+}
+
+/// Takes somebody out of what Sam told others, some answers at a time. Says after which to go on.
+///
+/// # Errors
+/// The database's.
+pub async fn unname_answers(tx: &mut Tx, person: UserId, after: Option<sam::Place>) -> Result<Option<sam::Place>> {
+    sam::unname_some(tx, person, after).await
+}
+
+/// Forgets in which answers that was, once there will be no more of them; false once there is nothing more.
+///
+/// # Errors
+/// The database's.
+pub async fn forget_answers(tx: &mut Tx, person: UserId) -> Result<bool> {
+    sam::forget_some(tx, person).await
 }
 
 /// Takes the name out of what others were notified of, some conversations at a time. Says after which to

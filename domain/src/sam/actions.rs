@@ -26,7 +26,7 @@ text_enum! {
 }
 
 /// Somebody Sam found, as everybody may see them.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Profile {
     /// Who.
     pub user_id: UserId,
@@ -65,7 +65,7 @@ impl From<&User> for Profile {
 }
 
 /// A time that can be booked, and for how much.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct PricedSlot {
     /// When it begins.
     pub start: Timestamp,
@@ -79,7 +79,7 @@ pub struct PricedSlot {
 }
 
 /// Something to look at.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Shown {
     /// People who were found.
@@ -150,6 +150,16 @@ pub enum Deed {
 }
 
 impl Deed {
+    /// Whom it is done with; `None` where that is nobody but its user.
+    pub(super) fn person(&self) -> Option<UserId> {
+        match self {
+            Self::OfferCall { target_user_id: id, .. }
+            | Self::SendRequest { target_user_id: id, .. }
+            | Self::CreateSession { host_user_id: id, .. } => Some(*id),
+            Self::UpdateProfile { .. } => None,
+        }
+    }
+
     /// The time that it would take, and whose.
     pub(super) fn slot(&self) -> Option<(UserId, Span)> {
         match self {
@@ -163,7 +173,7 @@ impl Deed {
 }
 
 /// A deed that waits for its user's word.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Proposal {
     /// What would be done.
@@ -176,7 +186,7 @@ pub struct Proposal {
 }
 
 /// What an answer holds besides its text.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
 pub enum Action {
     /// Something to look at.

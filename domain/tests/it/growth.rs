@@ -58,6 +58,7 @@ const KEPT: &[&str] = &[
     "payments",
     "requests",
     "sam_actions",
+    "sam_mentions",
     "sam_runs",
     "sessions",
     "users",

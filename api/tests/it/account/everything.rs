@@ -68,7 +68,8 @@ const TABLES: &[(&str, Export, Rest)] = &[
     ("refresh_tokens", No("a secret"), Nothing),
     ("requested_people_askers", In("requestedPeople"), Nothing),
     ("requests", In("requests"), Id("how the other one's request ended")),
-    ("sam_actions", In("samRuns"), Nothing),
+    ("sam_actions", In("samRuns"), Id("what the other one confirmed")),
+    ("sam_mentions", No("which answers to others may name them"), Nothing),
     ("sam_runs", In("samRuns"), Nothing),
     ("sessions", In("sessions"), Id("the other one's session")),
     ("socket_tickets", No("a secret"), Nothing),
@@ -119,6 +120,7 @@ async fn lived<'a>(till: &'a Till, gemini: &Gemini) -> [Person<'a>; 3] {
     }
     guest.ask(&host, "Hello?").await.ok(201);
     host.ask(&third, "Hello?").await.ok(201);
+    asks_about(till, gemini, &guest, &host).await;
     let live = guest.invite(&host).await;
     host.answer(&live, "accept").await.ok(200);
     gemini.will([Move::reply(
@@ -141,6 +143,32 @@ async fn lived<'a>(till: &'a Till, gemini: &Gemini) -> [Person<'a>; 3] {
     let news = json!({"title": "News", "body": "For all.", "startsAt": "2100-01-01T09:00:00Z"});
     host.post_once("/api/admin/announcements", "news", news).await.ok(202);
     [guest, host, third]
+}
+
+/// Sam shows the host to the guest with and without a card, and says the name once more without looking anybody up.
+async fn asks_about(till: &Till, gemini: &Gemini, guest: &Person<'_>, host: &Person<'_>) {
+    let actions = json!([
+        {"type": "show_profiles", "userIds": [host.id]},
+        {"type": "offer_call", "targetUserId": host.id, "purpose": "To hear Hannah Quillfeather on bees"},
+        {"type": "send_request", "targetUserId": host.id, "message": "Dear Hannah Quillfeather"},
+        {"type": "follow_up_prompt", "prompt": "What does Quillfeather charge?"},
+    ]);
+    for answer in [
+        vec![Move::search("bees"), Move::reply("Hannah Quillfeather keeps bees.", &actions)],
+        vec![Move::search("bees"), Move::reply("It is Quillfeather again.", &json!([]))],
+        vec![Move::reply("As I said: QUILLFEATHER, Hannah Quillfeather.", &json!([]))],
+    ] {
+        gemini.will(answer);
+        let run = guest.ask_sam(json!({"message": "Who keeps bees?"})).await.ok(202);
+        till.settle().await;
+        assert_eq!(guest.run(&run).await.get("fallback"), None);
+    }
+    let said = guest.said_with_sam().await;
+    let call =
+        said.iter().flat_map(|message| message["actions"].as_array().unwrap()).find(|it| it["type"] == "offer_call");
+    let done = guest.decide_action(call.unwrap(), "confirm").await.ok(200);
+    assert!(done.to_string().contains(NAME), "{done}");
+    host.answer(&done["result"]["invite"], "decline").await.ok(200);
 }
 
 fn is_empty(part: &Value) -> bool {
@@ -197,6 +225,16 @@ async fn all_that_is_known_of_somebody_is_shown_to_them_and_gone_with_them() {
     // Their word to somebody, with a gift of theirs, is the other one's now.
     assert_eq!(named.remove("payments"), Some(1));
     assert_eq!(named.into_keys().collect::<Vec<_>>(), Vec::<String>::new(), "a name is left");
+    let said = guest.said_with_sam().await;
+    let answers: Vec<_> = said.iter().filter(|message| message["origin"] == "sam").collect();
+    assert!(answers.iter().all(|answer| answer["content"] == "This was about somebody who has left."), "{answers:?}");
+    let actions = answers[0]["actions"].as_array().unwrap();
+    let shown = json!([{"user_id": host.id, "name": "Deleted user", "headline": "", "expertise": [], "rate_per_minute": null,
+        "currency": "usd", "status": "offline"}]);
+    assert_eq!((&actions[0]["profiles"], actions.len()), (&shown, 3), "{actions:?}");
+    let again = guest.decide_action(&actions[1], "confirm").await.ok(200);
+    assert_eq!((&again["action"]["status"], &again["result"]), (&json!("confirmed"), &Value::Null));
+    assert_eq!(again["action"]["targetUserId"], json!(host.id));
     let told = guest.get("/api/notifications?limit=100").await.ok(200);
     let titles: Vec<_> = told["notifications"].as_array().unwrap().iter().map(|one| text(&one["title"])).collect();
     assert!(titles.contains(&"About somebody who has left".to_owned()), "{titles:?}");

@@ -50,16 +50,16 @@ impl Person<'_> {
         answer
     }
 
-    async fn run(&self, run: &Value) -> Value {
+    pub async fn run(&self, run: &Value) -> Value {
         self.get(&format!("/api/sam/runs/{}", text(&run["runId"]))).await.ok(200)
     }
 
-    async fn decide_action(&self, action: &Value, decision: &str) -> Answer {
+    pub async fn decide_action(&self, action: &Value, decision: &str) -> Answer {
         self.post("/api/sam/actions", json!({"actionId": action["actionId"], "decision": decision})).await
     }
 
     /// The messages with Sam, oldest first.
-    async fn said_with_sam(&self) -> Vec<Value> {
+    pub async fn said_with_sam(&self) -> Vec<Value> {
         let list = self.get("/api/conversations?type=sam").await.ok(200);
         let [conversation] = &list["conversations"].as_array().unwrap()[..] else { panic!("{list}") };
         let path = format!("/api/conversations/{}/messages?limit=100", text(&conversation["id"]));

@@ -1,12 +1,16 @@
 //! SQL of Sam's runs.
 
 mod actions;
+mod mentions;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::{PgConnection, types::Json};
 
 pub(super) use actions::{actions_of, decide_action, insert_action, lock_action};
+pub(super) use mentions::{
+    Answer, Forgotten, insert_mentions, lock_answers_about, remove_mentions, rewrite_actions, rewrite_answers,
+};
 
 use super::{Context, Failure, Run, RunStatus, gemini::Usage, history::PastRun};
 use crate::{
