@@ -75,12 +75,20 @@ impl Facts {
         if let Some(price) = shown.price {
             self.claims.allow_price(price);
         }
+        // A time that is looked up again has the price that it has now.
+        let is_same = |slot: &Slot| slot.host == host && (slot.shown.start, slot.shown.end) == (shown.start, shown.end);
+        self.slots.retain(|slot| !is_same(slot));
         self.slots.push(Slot { host, shown });
     }
 
     pub(super) fn add_moment(&mut self, moment: DateTime<Utc>, zone: Option<Tz>) {
         let zones: Vec<_> = self.zones.iter().copied().chain(zone).collect();
         self.claims.allow_moment(moment, &zones);
+    }
+
+    /// All who were looked up.
+    pub(super) fn everybody(&self) -> Vec<UserId> {
+        self.people.keys().copied().collect()
     }
 
     pub(super) fn person(&self, id: UserId) -> Option<&User> {
@@ -96,10 +104,11 @@ impl Facts {
                 Settled::Shown(Shown::ShowProfiles { profiles })
             }
             Draft::ShowSlots { host_user_id } => {
-                let slots: Vec<_> = self.slots_of(host_user_id).cloned().collect();
+                let mut slots: Vec<_> = self.slots_of(host_user_id).cloned().collect();
                 if slots.is_empty() {
                     return None;
                 }
+                slots.sort_by_key(|slot| (slot.start, slot.end));
                 Settled::Shown(Shown::ShowSlots { host_user_id, slots })
             }
             Draft::FollowUpPrompt { prompt } => {

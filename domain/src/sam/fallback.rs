@@ -6,8 +6,11 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{
+    Failure,
+    actions::Shown,
     facts::Facts,
     look_ups::{self, PeopleWanted},
+    numbers::{self, Number, numbers},
     reply::{self, Draft, Reply},
     think::Case,
 };
@@ -71,7 +74,7 @@ impl Intent {
             now: has(&["now", "online", "immediately", "connect"]),
             sessions: has(&["my"]) && has(&["session", "sessions", "booking", "bookings", "calendar", "schedule"]),
             kind,
-            max_rate: max_rate(&plain),
+            max_rate: numbers(&numbers::plain(question)).iter().find_map(Number::bound),
         }
     }
 }
@@ -105,12 +108,6 @@ fn topic(plain: &[String]) -> Option<String> {
     };
     let leads = (0..plain.len()).filter(|at| leads.contains(&plain[*at].as_str()));
     leads.map(behind).find(|topic| !topic.is_empty())
-}
-
-/// The number after a word that sets a bound.
-fn max_rate(plain: &[String]) -> Option<Price> {
-    let bounds = ["under", "below", "than", "max", "maximum", "to", "most"];
-    plain.windows(2).find(|pair| bounds.contains(&pair[0].as_str())).and_then(|pair| pair[1].parse().ok())
 }
 
 /// An answer from what the directory holds.
@@ -153,8 +150,23 @@ pub(super) async fn reply(store: &Store, case: &Case, facts: &mut Facts) -> Resu
     Ok(made(text, drafts, facts, missed))
 }
 
+/// What the service says of the reason for an answer by rules; nothing where they are all there is.
+pub(super) fn notice(failure: Failure) -> Option<Shown> {
+    let notice = match failure {
+        Failure::NotConfigured => return None,
+        Failure::OverBudget => {
+            "Sam's thinking for you is used up for today; until tomorrow it answers by simple rules."
+        }
+        Failure::Slow | Failure::Down | Failure::OverQuota | Failure::Refused | Failure::Incoherent => {
+            "Sam could not think about this one, so the answer comes from simple rules."
+        }
+    };
+    Some(Shown::SystemNotice { notice: notice.to_owned() })
+}
+
 fn made(text: String, drafts: Vec<Draft>, facts: &Facts, missed: Vec<(RequestedKind, String)>) -> Reply {
-    Reply { text, actions: reply::settle(drafts.into_iter(), facts), missed, dropped: 0 }
+    let actions = reply::settle(drafts.into_iter(), facts);
+    Reply { text, actions, missed, people: facts.everybody(), dropped: 0 }
 }
 
 /// People who match all words, else those who match most of them; and whether any of them is here.
@@ -221,6 +233,20 @@ mod tests {
         let intent = Intent::of("I want to talk to Ada Lovelace.");
         assert_eq!((intent.name.as_deref(), intent.words), (Some("Ada Lovelace"), words(&["ada", "lovelace"])));
         assert!(Intent::of("What are my sessions?").sessions);
+        let most = |question: &str| Intent::of(question).max_rate;
+        for question in ["Bees for up to 3 USD", "Bees, less than 3 a minute", "Bees below usd 3", "max. 3€, bees"] {
+            assert_eq!(most(question), "3".parse().ok(), "{question}");
+        }
+        for question in [
+            "I want to talk to 2 beekeepers",
+            "Somebody with more than 10 years of bees",
+            "more than $10 a minute",
+            "from 3 to 4 dollars",
+            "under 5k dollars",
+            "under 30 minutes",
+        ] {
+            assert_eq!(most(question), None, "{question}");
+        }
         assert_eq!(Intent::of("Hello!"), Intent::default());
         assert_eq!(Intent::of("free yoga").kind, Some(ConversationType::Free));
     }

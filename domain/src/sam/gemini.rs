@@ -37,10 +37,29 @@ pub(crate) struct Gemini {
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Usage {
     pub calls: i32,
+    /// Those that said what they took.
+    counted: i32,
     pub input_tokens: i64,
     pub output_tokens: i64,
     /// Millionths of a US dollar.
     pub cost_micros: i64,
+}
+
+impl Usage {
+    /// Whether every turn said what it took.
+    pub(super) fn is_counted(&self) -> bool {
+        self.counted == self.calls
+    }
+
+    /// This, or the other where that is more.
+    pub(super) fn at_least(self, other: &Self) -> Self {
+        Self {
+            input_tokens: self.input_tokens.max(other.input_tokens),
+            output_tokens: self.output_tokens.max(other.output_tokens),
+            cost_micros: self.cost_micros.max(other.cost_micros),
+            ..self
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -133,7 +152,8 @@ impl Gemini {
     }
 
     fn charged(&self, usage: Usage, counts: &UsageMetadata) -> Usage {
-        self.add(usage, counts.prompt.into(), i64::from(counts.answer) + i64::from(counts.thoughts))
+        let usage = self.add(usage, counts.prompt.into(), i64::from(counts.answer) + i64::from(counts.thoughts));
+        Usage { counted: usage.counted + 1, ..usage }
     }
 
     /// More than most questions take: what is counted for one while it is not known.

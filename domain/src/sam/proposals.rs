@@ -95,7 +95,7 @@ pub struct DecidedAction {
 pub struct Decided {
     /// The proposal.
     pub action: DecidedAction,
-    /// What the deed's own route would have answered; null where it was declined.
+    /// What the deed's own route would have answered; null where it was declined, or the other one has left since.
     #[schema(value_type = Option<Object>, required)]
     pub result: Option<Value>,
 }
@@ -162,15 +162,11 @@ pub(super) async fn propose(tx: &mut Tx, run_id: RunId, user: UserId, deed: Deed
 
 /// The facts under which a deed is proposed; `None` where it can't be.
 async fn terms(tx: &mut Tx, user_id: UserId, deed: &Deed) -> Result<Option<Map<String, Value>>> {
-    let person = match deed {
-        Deed::OfferCall { target_user_id: id, .. }
-        | Deed::SendRequest { target_user_id: id, .. }
-        | Deed::CreateSession { host_user_id: id, .. } => *id,
-        Deed::UpdateProfile { fields } => {
-            let now = serde_json::to_value(users::own(tx, user_id).await?)?;
-            return Ok(Some(fields.keys().map(|field| (field.clone(), now[field].clone())).collect()));
-        }
-    };
+    if let Deed::UpdateProfile { fields } = deed {
+        let now = serde_json::to_value(users::own(tx, user_id).await?)?;
+        return Ok(Some(fields.keys().map(|field| (field.clone(), now[field].clone())).collect()));
+    }
+    let Some(person) = deed.person() else { return Ok(Some(Map::new())) };
     let Some(user) = users::seen(tx, person).await? else { return Ok(None) };
     let terms = match deed {
         Deed::OfferCall { .. } => json!({
@@ -180,7 +176,10 @@ async fn terms(tx: &mut Tx, user_id: UserId, deed: &Deed) -> Result<Option<Map<S
             "display_mode": user.display_mode,
             "managed": user.managed,
         }),
-        Deed::CreateSession { .. } => json!({"cancellation_policy": user.cancellation_policy}),
+        Deed::CreateSession { .. } => json!({
+            "conversation_type": user.conversation_type,
+            "cancellation_policy": user.cancellation_policy,
+        }),
         Deed::SendRequest { .. } | Deed::UpdateProfile { .. } => json!({}),
     };
     match terms {

@@ -39,6 +39,8 @@ pub(super) struct Reply {
     pub actions: Vec<Settled>,
     /// Whom and what the asker looks for that isn't here, perhaps.
     pub missed: Vec<(RequestedKind, String)>,
+    /// Whom it may speak of.
+    pub people: Vec<UserId>,
     /// How many actions were left out.
     pub dropped: i32,
 }
@@ -75,7 +77,8 @@ pub(super) fn read(json: &str, facts: &Facts) -> Result<Reply, Failure> {
     let dropped = i32::try_from(wanted - actions.len()).unwrap_or(i32::MAX);
     let people = written.missed_people.into_iter().map(|name| (RequestedKind::Person, name));
     let skills = written.missed_skills.into_iter().map(|name| (RequestedKind::Skill, name));
-    Ok(Reply { text: written.text, actions, missed: people.chain(skills).collect(), dropped })
+    let missed = people.chain(skills).collect();
+    Ok(Reply { text: written.text, actions, missed, people: facts.everybody(), dropped })
 }
 
 /// Keeps the drafts that hold: a few, and one booking at most.

@@ -11,6 +11,7 @@ use super::{
     facts::{Facts, Settled},
     fallback,
     gemini::{Gemini, Usage},
+    mentions,
     model::{self, Live, Stop},
     proposals, queries,
     reply::Reply,
@@ -45,6 +46,8 @@ pub(super) struct Case {
     pub question: String,
     /// What was said before, oldest first.
     pub past: Vec<Turn>,
+    /// From which message on.
+    since: i64,
     name: String,
     zone: Tz,
     user_context: Map<String, Value>,
@@ -65,6 +68,8 @@ pub struct Thought {
     run_id: RunId,
     user_id: UserId,
     conversation_id: ConversationId,
+    /// From which message on the model was told what had been said.
+    since: i64,
     reply: Reply,
     outcome: queries::Outcome,
 }
@@ -90,6 +95,7 @@ impl Case {
             conversation_id: open.conversation_id,
             question,
             past: if past.is_empty() { history } else { past },
+            since: open.question - PAST,
             name: open.name,
             zone: zone.unwrap_or(Tz::UTC),
             user_context,
@@ -173,6 +179,9 @@ impl Case {
             Ok(Err(Stop::Model(failure))) => failure,
             Err(_) => Failure::Slow,
         };
+        if failure == Failure::Slow && !taken.usage.is_counted() {
+            taken.usage = taken.usage.at_least(&reserved);
+        }
         live.withdraw();
         Ok(Err(failure))
     }
@@ -227,14 +236,18 @@ pub async fn think(store: &Store, id: RunId, attempt: i16) -> Result<Option<Thou
     let mut taken = Taken::default();
     let (mut reply, fallback) = match case.ask_model(store, attempt, &mut taken).await? {
         Ok(reply) => (reply, None),
-        Err(failure) => (fallback::reply(store, &case, &mut case.facts()).await?, Some(failure)),
+        Err(failure) => {
+            let mut reply = fallback::reply(store, &case, &mut case.facts()).await?;
+            reply.actions.extend(fallback::notice(failure).map(Settled::Shown));
+            (reply, Some(failure))
+        }
     };
     reply.missed = case.missed(store, reply.missed).await?;
     tracing::info!(run = %id, ?fallback, calls = taken.usage.calls, dropped = reply.dropped, "thought");
     let Taken { usage, reserved } = taken;
     let outcome = queries::Outcome { fallback, usage, reserved, dropped: reply.dropped };
-    let Case { run_id, user_id, conversation_id, .. } = case;
-    Ok(Some(Thought { run_id, user_id, conversation_id, reply, outcome }))
+    let Case { run_id, user_id, conversation_id, since, .. } = case;
+    Ok(Some(Thought { run_id, user_id, conversation_id, since, reply, outcome }))
 }
 
 /// Stores an answer, unless the question got one meanwhile.
@@ -242,7 +255,7 @@ pub async fn think(store: &Store, id: RunId, attempt: i16) -> Result<Option<Thou
 /// # Errors
 /// The database's.
 pub async fn answer(tx: &mut Tx, thought: Thought) -> Result<()> {
-    let Thought { run_id, user_id, conversation_id, reply, mut outcome } = thought;
+    let Thought { run_id, user_id, conversation_id, since, reply, mut outcome } = thought;
     if !queries::lock_run(tx.conn(), run_id).await? {
         return Ok(());
     }
@@ -259,8 +272,10 @@ pub async fn answer(tx: &mut Tx, thought: Thought) -> Result<()> {
             },
         }
     }
-    let actions: serde_json::Result<Vec<_>> = actions.iter().map(serde_json::to_value).collect();
-    let message = conversations::store_answer(tx, conversation_id, reply.text, actions?).await?;
+    let actions = actions.iter().map(serde_json::to_value).collect::<serde_json::Result<Vec<_>>>()?;
+    let words = format!("{} {}", reply.text, Value::Array(actions.clone()));
+    let message = conversations::store_answer(tx, conversation_id, reply.text, actions).await?;
+    mentions::note(tx, (conversation_id, message), &reply.people, (since, &words)).await?;
     if !queries::close_run(tx.conn(), run_id, message, &outcome, now).await? {
         return Err(Error::Internal("a locked question was answered by somebody else"));
     }

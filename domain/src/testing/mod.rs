@@ -20,6 +20,6 @@ pub use people::{
     Flags, SignedIn, age_socket_processes, lasting_token, people_here, set_flags, set_manager, sign_in_many,
 };
 pub use queue::{JobRow, age_leases, jobs, queue_in_words, remind_now};
-pub use sam::{kept_offers, propose, tokens_of, traces_of_sam};
+pub use sam::{dropped_actions, kept_offers, propose, tokens_of, traces_of_sam};
 pub use talk::{book, events_of, notifications_by_person, remove_participant};
 pub use traces::{rows_that_say, tables_of_people};

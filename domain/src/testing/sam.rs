@@ -60,3 +60,13 @@ pub async fn tokens_of(store: &Store, user: UserId) -> i64 {
     );
     sum.bind(user).fetch_one(store.pool()).await.expect("the database answers")
 }
+
+/// How many actions of the answer to a question were left out.
+///
+/// # Panics
+/// When the database fails, or there is no such question.
+#[expect(clippy::expect_used, reason = "only tests call this")]
+pub async fn dropped_actions(store: &Store, run: RunId) -> i32 {
+    let dropped = sqlx::query_scalar("select dropped_actions from sam_runs where id = $1");
+    dropped.bind(run).fetch_one(store.pool()).await.expect("the database answers")
+}

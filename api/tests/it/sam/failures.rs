@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 use humanchat_domain::{
     clock::Clock,
-    testing::{TestDatabase, noon},
+    testing::{TestDatabase, noon, tokens_of},
 };
 use serde_json::{Value, json};
 
 use super::{Move, actions, api_with_model, asker_and_host, gemini::Gemini};
 use crate::{
-    scene::text,
+    scene::{id, text},
     support::{Person, api_on},
 };
 
@@ -22,6 +22,9 @@ async fn falls_back(gemini: &Gemini, asker: &Person<'_>, host: &Person<'_>, move
     assert_eq!(answer["fallback"], reason, "{shown}: {answer}");
     assert_eq!(actions(&answer, "show_profiles")[0]["profiles"][0]["user_id"], json!(host.id), "{shown}");
     assert!(!text(&answer["text"]).contains("Half"), "{shown}");
+    let notices = actions(&answer, "system_notice");
+    assert_eq!(notices.len(), 1, "{shown}: {answer}");
+    assert_eq!(text(&notices[0]["notice"]).contains("until tomorrow"), reason == "over_budget", "{shown}: {answer}");
     answer
 }
 
@@ -70,10 +73,11 @@ async fn whatever_the_model_does_there_is_an_answer() {
 async fn a_model_that_takes_its_time_is_not_waited_for() {
     let (api, gemini) = api_with_model().await;
     let [asker, host] = asker_and_host(&api).await;
-    for moves in [vec![Move::Hang], vec![Move::Drip], vec![Move::search("bees"), Move::Hang]] {
+    for (moves, count) in [(vec![Move::Hang], 1), (vec![Move::Drip], 2), (vec![Move::search("bees"), Move::Hang], 3)] {
         let began = Instant::now();
         falls_back(&gemini, &asker, &host, moves, "slow").await;
         assert!((2..6).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+        assert_eq!(tokens_of(&api.store, id(&asker.id)).await, count * 20_000, "nobody knows what it took");
     }
 }
 

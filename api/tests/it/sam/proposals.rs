@@ -205,7 +205,18 @@ async fn a_booking_whose_terms_have_changed_is_not_made() {
     let free = booking(&gemini, &asker, &host, 0).await;
     host.has_profile(json!({"conversationType": "paid", "instantRatePerMinute": 2})).await;
     let changes = asker.decide_action(&free, "confirm").await.refused(409, "action_stale");
-    assert_eq!(changes["changes"], json!({"price": {"proposed": 0, "now": 60}}));
+    assert_eq!(changes["changes"], json!({"conversation_type": {"proposed": "free", "now": "paid"}}));
+    let paid = booking(&gemini, &asker, &host, 60).await;
+    host.has_profile(json!({"instantRatePerMinute": 3})).await;
+    let changes = asker.decide_action(&paid, "confirm").await.refused(409, "action_stale");
+    assert_eq!(changes["changes"], json!({"price": {"proposed": 60, "now": 90}}));
+    host.has_profile(json!({"conversationType": "charity", "charityName": "Bees", "instantRatePerMinute": 2})).await;
+    let changes = asker.decide_action(&paid, "confirm").await.refused(409, "action_stale");
+    assert_eq!(
+        changes["changes"],
+        json!({"conversation_type": {"proposed": "paid", "now": "charity"}}),
+        "at one price"
+    );
     host.has_profile(json!({"conversationType": "free", "instantRatePerMinute": null})).await;
     host.has_profile(json!({"cancellationPolicy": {"fullRefundHours": 48, "halfRefundHours": 2}})).await;
     let changes = asker.decide_action(&free, "confirm").await.refused(409, "action_stale");
