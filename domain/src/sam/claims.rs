@@ -135,6 +135,7 @@ mod tests {
             "One of five people in the U.S. has 30 minutes. See you... soon.",
             "Good at 3 languages, at 24 countries. 10 years. Euro trips. Half the people; five to ten of them.",
             "On 2026-11-23 14:30, in 2019 - 2021 and 2023. It takes 3時間 or 2시간, within 24h.",
+            "Es gibt zwei am Montag, und um 12.50 Euro geht es.",
             "14:30, 14h30, 14時30分, 15時半 for you, at 3:30 or 12.",
         ] {
             assert!(claims().hold_in(text), "{text}");

@@ -24,6 +24,9 @@ use crate::{
 
 /// How many people a look-up finds.
 const PEOPLE: usize = 8;
+/// So many people who match are looked at together, and so often, for those who cost no more than wanted.
+const PAGE: u8 = 100;
+const PAGES: usize = 10;
 /// How many slots.
 const SLOTS: usize = 20;
 /// How many sessions, the next first.
@@ -88,7 +91,7 @@ pub(super) async fn answer(
     }
 }
 
-/// People who match, best first.
+/// People who match, best first; with a maximum rate, of the best thousand who match.
 ///
 /// # Errors
 /// The database's.
@@ -103,13 +106,21 @@ pub(super) async fn people(
         online: wanted.online,
         conversation_type: wanted.conversation_type,
     };
-    let found = users::search(store, asker, &search, Window { cursor: None, limit: 50 }).await?.items;
     let affordable = |user: &User| match (wanted.max_rate_per_minute, user.conversation_type) {
         (None, _) | (_, ConversationType::Free) => true,
         (Some(most), _) => user.instant_rate_per_minute.is_some_and(|rate| rate.hundredths() <= most.hundredths()),
     };
-    let found: Vec<_> =
-        found.into_iter().filter(|user| !facts.is_asker(user.id) && affordable(user)).take(PEOPLE).collect();
+    let mut found = Vec::new();
+    let mut cursor = None;
+    for _ in 0..PAGES {
+        let page = users::search(store, asker, &search, Window { cursor: cursor.as_deref(), limit: PAGE }).await?;
+        found.extend(page.items.into_iter().filter(|user| !facts.is_asker(user.id) && affordable(user)));
+        cursor = page.next;
+        if found.len() >= PEOPLE || cursor.is_none() {
+            break;
+        }
+    }
+    found.truncate(PEOPLE);
     for user in &found {
         facts.add_person(user.clone());
     }

@@ -71,7 +71,8 @@ const AFTER_HOURS: [&str; 12] =
 const UNITS: [&str; 7] = ["min", "mins", "minute", "minutes", "h", "hr", "hour"];
 /// Words before an hour that say how far it is from there.
 const PARTS: [&str; 2] = ["half", "quarter"];
-/// English, and the commonest of German, French and Spanish.
+/// So many English ones, and then the commonest of German, French and Spanish.
+const ENGLISH: usize = 30;
 const NUMBERS: [&str; 76] = [
     "half",
     "one",
@@ -305,8 +306,11 @@ pub(super) fn numbers(text: &str) -> Vec<Number<'_>> {
 pub(super) fn spelled(text: &str) -> Vec<(String, Option<u32>)> {
     let words: Vec<_> =
         text.split(|c: char| !c.is_alphanumeric() && c != '\'').filter(|word| !word.is_empty()).collect();
-    let counts = |word: &str| MONEY.contains(&word) || matches!(word, "am" | "pm" | "o'clock" | "oclock" | "uhr");
-    let pairs = words.windows(2).filter(|pair| NUMBERS.contains(&pair[0]) && counts(pair[1]));
+    let counts = |word: &str| MONEY.contains(&word) || matches!(word, "o'clock" | "oclock" | "uhr");
+    // "Zwei am Montag" are two on Monday.
+    let is_half_day = |number: &str, word: &str| NUMBERS[..ENGLISH].contains(&number) && matches!(word, "am" | "pm");
+    let is_said = |number: &str, word: &str| (NUMBERS.contains(&number) && counts(word)) || is_half_day(number, word);
+    let pairs = words.windows(2).filter(|pair| is_said(pair[0], pair[1]));
     let pairs = pairs.map(|pair| (pair.join(" "), None));
     let is_hour = |word: &str| NUMBERS.contains(&word) || word.bytes().all(|byte| byte.is_ascii_digit());
     let says = |first: &str, middle: &str, last: &str| {

@@ -1,6 +1,6 @@
 //! What answers are made of: look-ups, what the model is told and what it isn't, and the rules.
 
-use humanchat_domain::testing::{Flags, set_flags};
+use humanchat_domain::testing::{Flags, set_flags, sign_in_many};
 use humanchat_domain::users::DisplayMode;
 use serde_json::{Value, json};
 
@@ -146,5 +146,11 @@ async fn rules_find_people_by_words_presence_and_rate() {
     assert_eq!(found("sourdough croissants").await, ids(&[cheap, dear, away]), "those who match most");
     assert_eq!(found("submarines").await, ids(&[]));
     assert_eq!(found("Hello!").await, ids(&[]));
+    // Cheap, and behind more people than fit on a page.
+    for dear in sign_in_many(&api.store, 101).await {
+        let profile = json!({"skills": ["sourdough baking"], "conversationType": "paid", "instantRatePerMinute": 9});
+        Person::signed_in(&api, &dear).has_profile(profile).await;
+    }
+    assert_eq!(found("Sourdough for up to $2 a minute").await, ids(&[cheap, away]));
     assert!(text(&asker.sam("What are my sessions?").await["text"]).contains("no sessions"));
 }
