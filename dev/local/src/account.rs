@@ -1,13 +1,15 @@
 //! The account that servers run under when we are root.
 //!
 //! `initdb` and `postgres` refuse to run as root, so a container's root hands its servers, and the
-//! folders they write to, to `postgres`, or to `nobody` where that doesn't exist.
+//! folders they write to, to `postgres`, or to `nobody` where that doesn't exist. Data stays with the account
+//! that made it.
 
-use std::os::unix::fs::chown;
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use nix::unistd::{User, geteuid};
+use nix::unistd::{Uid, User, geteuid};
 
 use crate::launch::{self, Death};
 
@@ -37,6 +39,28 @@ impl Account {
             .find_map(|name| User::from_name(name).ok().flatten())
             .context("Postgres refuses to run as root, and there is no account postgres or nobody")?;
         Ok(Some(Self { uid: user.uid.as_raw(), gid: user.gid.as_raw(), name: user.name }))
+    }
+
+    /// The account for a server whose data is in `data`: whoever owns it already, for a package that is installed
+    /// meanwhile may bring an account `postgres`, and Postgres refuses data of another; else as
+    /// [`Account::for_servers`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Account::for_servers`].
+    pub fn for_data(data: &Path) -> Result<Option<Self>> {
+        let Some(usual) = Self::for_servers()? else {
+            return Ok(None);
+        };
+        let owner = fs::metadata(data).ok().filter(|data| data.uid() != 0).map(|data| Self {
+            uid: data.uid(),
+            gid: data.gid(),
+            name: User::from_uid(Uid::from_raw(data.uid()))
+                .ok()
+                .flatten()
+                .map_or_else(|| data.uid().to_string(), |user| user.name),
+        });
+        Ok(Some(owner.unwrap_or(usual)))
     }
 
     /// Makes the account own `path` (not what is below).

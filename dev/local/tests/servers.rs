@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use humanchat_local::account::Account;
 use humanchat_local::database;
 use humanchat_local::postgres::{Postgres, PostgresOptions};
 use humanchat_local::redis::{Redis, RedisOptions};
@@ -43,6 +44,29 @@ async fn postgres_keeps_port_and_data_through_restart_kill_and_a_new_start() -> 
     drop(server);
     let server = Postgres::start(durable(&scratch))?;
     assert_eq!((server.port(), notes(&url).await?), (port, 1));
+    Ok(())
+}
+
+#[tokio::test]
+async fn data_stays_with_the_account_that_made_it() -> Result<()> {
+    // As root alone: who isn't root has but one account.
+    if Account::for_servers()?.is_none() {
+        eprintln!("SKIPPED: only root hands servers to another account");
+        return Ok(());
+    }
+    let scratch = Scratch::create()?;
+    let server = Postgres::start(durable(&scratch))?;
+    let mut connection = PgConnection::connect(&server.superuser_url("postgres")).await?;
+    sqlx::raw_sql("create table notes (note text); insert into notes values ('kept')").execute(&mut connection).await?;
+    drop(server);
+
+    // As if it had been made before there was an account `postgres`. A try that failed left the folder to the new one.
+    let cluster = scratch.postgres().join("cluster");
+    ensure!(Command::new("chown").args(["-R", "nobody"]).arg(&cluster).status()?.success());
+    let server = Postgres::start(durable(&scratch))?;
+    assert_eq!(notes(&server.superuser_url("postgres")).await?, 1);
+    let owner = Account::for_data(&cluster)?.context("we are root")?;
+    assert_eq!(owner.name, "nobody");
     Ok(())
 }
 

@@ -78,7 +78,7 @@ impl Postgres {
     /// the message ends with the last lines of its log.
     pub fn start(options: PostgresOptions) -> Result<Self> {
         let PostgresOptions { data_dir, durable, install } = options;
-        let account = Account::for_servers()?;
+        let account = Account::for_data(&data_dir.join("cluster"))?;
         let dir = place::open(&data_dir, account.as_ref())?;
         let Some(lock) = place::lock(&dir)? else {
             bail!("another process runs a Postgres in {}", dir.display());
