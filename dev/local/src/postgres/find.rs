@@ -12,7 +12,7 @@ use crate::launch::{self, Death};
 use crate::{install, place, workspace_root};
 
 /// The oldest version whose features the schema uses.
-const OLDEST: u32 = 14;
+const OLDEST: u32 = 15;
 
 /// A folder with Postgres' server programs.
 #[derive(Debug, Clone)]
