@@ -34,24 +34,52 @@ need_toolchain() {
     fi
 }
 
-# need_console — Node and what console/ is built and tested with; says why and fails where they can't be had.
-need_console() {
+# skip WHY — ends a check that can't be made here. By the status, bin/test tells it from one that passed.
+skip() {
+    echo "skipped: $1"
+    exit 77
+}
+
+# npm_install FOLDER — what its package-lock.json names, unless that is there already.
+npm_install() {
+    local noted=$1/node_modules/.humanchat-lock
+    cmp -s "$1/package-lock.json" "$noted" && return
+    if ! npm ci --prefix "$1" --ignore-scripts --no-audit --no-fund --loglevel=error; then
+        echo "npm can't install what $1 needs"
+        return 1
+    fi
+    mkdir -p "${noted%/*}" && cp "$1/package-lock.json" "$noted"
+}
+
+node_is_new() {
+    node -e 'const [major, minor] = process.versions.node.split(".").map(Number); process.exit(major > 20 || major === 20 && minor >= 19 ? 0 : 1)'
+}
+
+# need_node — npm, and Node 20.19 or newer: the system's, or npm's where that is older, as in Debian 12. Says why and fails
+# where they can't be had.
+need_node() {
     if ! command -v npm >/dev/null; then apt_install nodejs npm || true; fi
     if ! command -v npm >/dev/null; then
         echo "npm is missing and can't be installed"
         return 1
     fi
-    if ! node -e 'const [major, minor] = process.versions.node.split(".").map(Number); process.exit(major > 20 || major === 20 && minor >= 19 ? 0 : 1)'; then
-        echo "Node $(node --version) is too old: 20.19 or newer is needed"
+    node_is_new && return
+    local old
+    old=$(node --version)
+    npm_install dev/node || return
+    # npm makes no link to a program of this name.
+    local bin
+    for bin in "$PWD"/dev/node/node_modules/node-*/bin; do PATH=$bin:$PATH; done
+    hash -r
+    if ! node_is_new; then
+        echo "Node $old is too old: 20.19 or newer is needed"
         return 1
     fi
-    local noted=console/node_modules/.humanchat-lock
-    cmp -s console/package-lock.json "$noted" && return
-    if ! npm ci --prefix console --no-audit --no-fund --loglevel=error; then
-        echo "npm can't install what console/ needs"
-        return 1
-    fi
-    cp console/package-lock.json "$noted"
+}
+
+# need_console — Node and what console/ is built and tested with; says why and fails where they can't be had.
+need_console() {
+    need_node && npm_install console
 }
 
 # target_dir — where cargo puts what it builds.

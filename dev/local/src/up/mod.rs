@@ -26,7 +26,7 @@ use crate::say;
 use crate::signals::Signals;
 
 /// Downloads, which `--reset` needn't fetch again, and the lock it holds.
-const KEPT_BY_RESET: [&str; 3] = ["lock", "npm", "npm-postgres"];
+const KEPT_BY_RESET: [&str; 3] = ["lock", "npm-postgres", "schemathesis"];
 
 #[derive(Args)]
 pub(crate) struct Options {
