@@ -17,6 +17,8 @@ use crate::{
 /// Everything that is stored.
 #[derive(Debug, Default)]
 pub(crate) struct Tables {
+    /// By the database's clock.
+    pub(crate) read_at: DateTime<Utc>,
     pub(crate) users: Vec<User>,
     pub(crate) conversations: Vec<Conversation>,
     pub(crate) messages: Vec<Message>,
@@ -245,6 +247,7 @@ impl Tables {
     /// Reads everything.
     pub(crate) async fn read(conn: &mut PgConnection, provider: &Value) -> Result<Self> {
         Ok(Self {
+            read_at: sqlx::query_scalar("select now()").fetch_one(&mut *conn).await?,
             users: rows(conn, "users").await?,
             conversations: rows(conn, "conversations").await?,
             messages: rows(conn, "messages").await?,

@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use chrono::TimeDelta;
+
 use super::{Case, Finder, Violation};
 use crate::{database::PERIODIC, history::shown};
 
@@ -21,17 +23,18 @@ pub(super) fn none_is_lost_or_ownerless(case: &Case) -> Vec<Violation> {
     finder.found
 }
 
-/// What will happen by the clock is asked for already.
+/// How many minutes before the start of a booked session its people are reminded of it.
+const REMINDERS: [i64; 3] = [24 * 60, 60, 10];
+
+/// What will happen to sessions by the clock is asked for already.
 pub(super) fn what_waits_for_the_clock_has_a_job(case: &Case) -> Vec<Violation> {
     let mut finder = Finder::of("what waits for the clock has a job");
     let mut waiting: HashMap<&str, Vec<&str>> = HashMap::new();
     for job in case.tables.jobs.iter().filter(|job| job.state == "available") {
         waiting.entry(&job.kind).or_default().extend(job.dedupe_key.as_deref());
     }
-    let has = |kind: &str, id: uuid::Uuid| {
-        // Keys begin with the id, and may go on with the version.
-        let text = shown("sess", id);
-        waiting.get(kind).is_some_and(|keys| keys.iter().any(|key| key.starts_with(&text)))
+    let has = |kind: &str, beginning: &str| {
+        waiting.get(kind).is_some_and(|keys| keys.iter().any(|key| key.starts_with(beginning)))
     };
     for session in &case.tables.sessions {
         let job = match session.status.as_str() {
@@ -40,7 +43,19 @@ pub(super) fn what_waits_for_the_clock_has_a_job(case: &Case) -> Vec<Violation> 
             "in_progress" => "end_forgotten_session",
             _ => continue,
         };
-        finder.expect(has(job, session.id), || format!("no {job} for {session:?}"));
+        // Keys begin with the id, and may go on with the version.
+        let id = shown("sess", session.id);
+        finder.expect(has(job, &id), || format!("no {job} for {session:?}"));
+        if (session.r#type.as_str(), job) != ("scheduled", "end_unstarted_session") {
+            continue;
+        }
+        for minutes in REMINDERS {
+            let is_past = session.start_time - TimeDelta::minutes(minutes) <= case.tables.read_at;
+            let key = format!("{id}:{}:{minutes}", session.version);
+            finder.expect(is_past || has("remind_of_session", &key), || {
+                format!("no {minutes} minutes' reminder of {session:?}")
+            });
+        }
     }
     finder.found
 }
@@ -98,8 +113,8 @@ mod tests {
             guest_user_id: id(2),
             r#type: "scheduled".to_owned(),
             status: "pending".to_owned(),
-            start_time: at(0),
-            end_time: Some(at(900)),
+            start_time: at(7200),
+            end_time: Some(at(8100)),
             started_at: None,
             ended_at: None,
             hold_expires_at: None,
@@ -108,11 +123,20 @@ mod tests {
             version: 1,
         };
         let mut case = case(Vec::new());
+        case.tables.read_at = at(0);
         case.tables.sessions = vec![session];
-        assert_eq!(what_waits_for_the_clock_has_a_job(&case).len(), 1);
+        assert_eq!(what_waits_for_the_clock_has_a_job(&case).len(), 3, "its end, and two reminders");
         let key = format!("{}:1", shown("sess", id(3)));
-        case.tables.jobs = vec![job(1, "end_unstarted_session", "available", Some(&key))];
+        case.tables.jobs = vec![
+            job(1, "end_unstarted_session", "available", Some(&key)),
+            job(2, "remind_of_session", "available", Some(&format!("{key}:60"))),
+            job(3, "remind_of_session", "available", Some(&format!("{key}:10"))),
+        ];
         assert_eq!(what_waits_for_the_clock_has_a_job(&case), []);
+        case.tables.sessions[0].version = 2;
+        assert_eq!(what_waits_for_the_clock_has_a_job(&case).len(), 2, "reminders of where it was before");
+        case.tables.read_at = at(7200);
+        assert_eq!(what_waits_for_the_clock_has_a_job(&case), [], "nobody is reminded any more");
         case.tables.sessions[0].hold_expires_at = Some(at(5));
         assert_eq!(what_waits_for_the_clock_has_a_job(&case).len(), 1, "another one");
     }

@@ -72,6 +72,7 @@ type Rule = fn(&Case) -> Vec<Violation>;
 /// All rules.
 const RULES: &[Rule] = &[
     replies::same_key_same_reply,
+    replies::nothing_breaks_inside,
     conversations::messages_are_those_that_were_sent,
     conversations::numbers_have_no_gaps,
     conversations::order_is_the_order_of_time,
