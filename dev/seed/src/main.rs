@@ -1,11 +1,11 @@
 //! Fills a development system with demo people, through the same operations as the api. Who is
-//! there already stays as they are. Prints their logins, a line each.
+//! there already stays as they are; the admin is one in any case. Prints their logins, a line each.
 
 use anyhow::Context;
 use garde::Unvalidated;
 use humanchat_domain::{
     Store,
-    auth::{self, Registration, Role},
+    auth::{self, Credentials, Registration, Role},
     clock::Clock,
     config::Settings,
     error::{Error, Refusal},
@@ -92,13 +92,31 @@ async fn add(store: &Store, person: &Person) -> anyhow::Result<()> {
     };
     let user_id = match auth::register(store, None, Unvalidated::new(registration).validate()?).await {
         Ok(auth) => auth.user.user.id,
-        Err(Error::Refused(Refusal::EmailTaken)) => return Ok(()),
+        Err(Error::Refused(Refusal::EmailTaken)) => return see_to_role(store, person).await,
         Err(error) => return Err(error.into()),
     };
     let profile: ProfileChange = serde_json::from_value(person.profile.clone())?;
     let mut tx = store.begin(None).await?;
     users::change_profile(&mut tx, user_id, Unvalidated::new(profile).validate()?).await?;
     users::set_role(&mut tx, user_id, person.role).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Gives whoever is there already their role, where an earlier run ended before it did. Somebody with this address and
+/// another password isn't ours.
+async fn see_to_role(store: &Store, person: &Person) -> anyhow::Result<()> {
+    if person.role == Role::User {
+        return Ok(());
+    }
+    let credentials = Credentials { email: person.email.to_owned(), password: PASSWORD.to_owned() };
+    let auth = match auth::login(store, None, Unvalidated::new(credentials).validate()?).await {
+        Ok(auth) => auth,
+        Err(Error::Refused(Refusal::InvalidCredentials)) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    let mut tx = store.begin(None).await?;
+    users::set_role(&mut tx, auth.user.user.id, person.role).await?;
     tx.commit().await?;
     Ok(())
 }
