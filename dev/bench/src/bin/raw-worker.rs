@@ -8,6 +8,9 @@ use humanchat_bench::queue::{raw, stamp::Waits};
 use humanchat_domain::config::Settings;
 use tokio::signal::unix::{SignalKind, signal};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Debug, Parser)]
 struct Arguments {
     /// A hundred jobs at a time instead of one

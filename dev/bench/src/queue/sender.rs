@@ -2,6 +2,7 @@
 
 use std::{
     ops::Range,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -15,8 +16,11 @@ use humanchat_domain::{
     id::MagicLinkId,
 };
 use humanchat_jobs::{Job, auth::SendMagicLink};
-use sqlx::{Connection as _, PgConnection, PgPool, postgres::PgPoolOptions};
-use tokio::task::JoinSet;
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection, postgres::PgConnectOptions};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinSet,
+};
 use uuid::Uuid;
 
 use super::{
@@ -33,10 +37,10 @@ const NUDGE: Duration = Duration::from_millis(200);
 pub enum Sender {
     /// By the product's unit of work.
     Ours(Store),
-    /// By bare statements on the product's pool and table.
-    Raw(PgPool),
-    /// By graphile-worker's function, on the same kind of pool.
-    Graphile(PgPool),
+    /// By bare statements on the product's table.
+    Raw(Connections),
+    /// By graphile-worker's function, on the same kind of connections.
+    Graphile(Connections),
 }
 
 /// What is enqueued.
@@ -66,7 +70,7 @@ impl Sender {
     /// # Errors
     /// As [`Sender::ours`].
     pub fn raw() -> Result<Self> {
-        Ok(Self::Raw(product_pool()?))
+        Ok(Self::Raw(Connections::as_the_products()?))
     }
 
     /// graphile-worker's sender.
@@ -74,9 +78,11 @@ impl Sender {
     /// # Errors
     /// As [`Sender::ours`], and when the table of the callers' rows can't be made.
     pub async fn graphile() -> Result<Self> {
-        let pool = product_pool()?;
-        sqlx::raw_sql(ROWS).execute(&pool).await?;
-        Ok(Self::Graphile(pool))
+        let connections = Connections::as_the_products()?;
+        let mut lent = connections.lend().await?;
+        sqlx::raw_sql(ROWS).execute(&mut lent.connection).await?;
+        connections.take_back(lent);
+        Ok(Self::Graphile(connections))
     }
 
     /// `callers` that enqueue one after the other, as fast as they can, for `time`. Returns how many
@@ -132,9 +138,59 @@ impl Sender {
     async fn send(&self, what: What) -> Result<()> {
         match self {
             Self::Ours(store) => ours(store, what).await,
-            Self::Raw(pool) => bare(pool, what).await,
-            Self::Graphile(pool) => graphile(pool, what).await,
+            Self::Raw(connections) => {
+                let stamp = Stamp::now()?;
+                let mut lent = connections.lend().await?;
+                bare(&mut lent.connection, what, &stamp).await?;
+                connections.take_back(lent);
+                Ok(())
+            }
+            Self::Graphile(connections) => {
+                let stamp = Stamp::now()?;
+                let mut lent = connections.lend().await?;
+                graphile(&mut lent.connection, what, &stamp).await?;
+                connections.take_back(lent);
+                Ok(())
+            }
         }
+    }
+}
+
+/// Connections that are kept, as many as the product has. Like its own they are lent as they are: asking one whether it still
+/// lives, before and after, would be a round trip each time.
+#[derive(Debug, Clone)]
+pub struct Connections {
+    options: PgConnectOptions,
+    places: Arc<Semaphore>,
+    idle: Arc<Mutex<Vec<PgConnection>>>,
+}
+
+/// A connection that is somebody's for a while. One that isn't given back, since something failed, is closed.
+struct Lent {
+    connection: PgConnection,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Connections {
+    fn as_the_products() -> Result<Self> {
+        let settings = Settings::from_env()?;
+        let places = usize::try_from(settings.database_pool)?;
+        let options = Store::open(settings, Clock::System)?.pool().connect_options().clone();
+        Ok(Self { options, places: Arc::new(Semaphore::new(places)), idle: Arc::default() })
+    }
+
+    async fn lend(&self) -> Result<Lent> {
+        let place = Arc::clone(&self.places).acquire_owned().await?;
+        let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let connection = match kept {
+            Some(connection) => connection,
+            None => self.options.connect().await?,
+        };
+        Ok(Lent { connection, _place: place })
+    }
+
+    fn take_back(&self, lent: Lent) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(lent.connection);
     }
 }
 
@@ -144,13 +200,6 @@ const ROWS: &str = "create table if not exists magic_links (
     expires_at timestamptz not null, used_at timestamptz);
   create index if not exists magic_links_email on magic_links (email, id desc);
   create index if not exists magic_links_expiry on magic_links (expires_at)";
-
-fn product_pool() -> Result<PgPool> {
-    let settings = Settings::from_env()?;
-    let connections = settings.database_pool;
-    let store = Store::open(settings, Clock::System)?;
-    Ok(PgPoolOptions::new().max_connections(connections).connect_lazy_with(store.pool().connect_options().clone()))
-}
 
 async fn ours(store: &Store, what: What) -> Result<()> {
     let stamp = Stamp::now()?;
@@ -166,11 +215,9 @@ async fn ours(store: &Store, what: What) -> Result<()> {
     Ok(tx.commit().await?)
 }
 
-async fn bare(pool: &PgPool, what: What) -> Result<()> {
-    let stamp = Stamp::now()?;
-    let mut conn = pool.acquire().await?;
+async fn bare(conn: &mut PgConnection, what: What, stamp: &Stamp) -> Result<()> {
     if what == What::Alone {
-        return raw::insert(&mut conn, &Nothing {}).await;
+        return raw::insert(conn, &Nothing {}).await;
     }
     let mut tx = conn.begin().await?;
     match what {
@@ -178,18 +225,16 @@ async fn bare(pool: &PgPool, what: What) -> Result<()> {
             let magic_link_id = insert_row(&mut tx).await?;
             raw::insert(&mut tx, &SendMagicLink { magic_link_id: MagicLinkId(magic_link_id) }).await?;
         }
-        What::Stamped => raw::insert(&mut tx, &stamp).await?,
+        What::Stamped => raw::insert(&mut tx, stamp).await?,
     }
     tx.commit().await?;
     // Only a stamped job has somebody who waits for it.
-    if what == What::Stamped { raw::notify(&mut conn).await } else { Ok(()) }
+    if what == What::Stamped { raw::notify(conn).await } else { Ok(()) }
 }
 
-async fn graphile(pool: &PgPool, what: What) -> Result<()> {
-    let stamp = Stamp::now()?;
-    let mut conn = pool.acquire().await?;
+async fn graphile(conn: &mut PgConnection, what: What, stamp: &Stamp) -> Result<()> {
     if what == What::Alone {
-        return add_job(&mut conn, &Nothing {}).await;
+        return add_job(conn, &Nothing {}).await;
     }
     let mut tx = conn.begin().await?;
     match what {
@@ -197,7 +242,7 @@ async fn graphile(pool: &PgPool, what: What) -> Result<()> {
             let magic_link_id = insert_row(&mut tx).await?;
             add_job(&mut tx, &SendMagicLink { magic_link_id: MagicLinkId(magic_link_id) }).await?;
         }
-        What::Stamped => add_job(&mut tx, &stamp).await?,
+        What::Stamped => add_job(&mut tx, stamp).await?,
     }
     Ok(tx.commit().await?)
 }

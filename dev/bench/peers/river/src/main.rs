@@ -3,12 +3,12 @@
 use std::{
     fs,
     ops::Range,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::{Parser, Subcommand};
 use nix::time::{ClockId, clock_gettime};
 use riverqueue::{
@@ -28,6 +28,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// As many as an api process of the product has.
 const CONNECTIONS: u32 = 16;
+/// How many jobs a worker runs at once.
+const JOBS_AT_ONCE: usize = 1_000;
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -45,12 +47,6 @@ enum How {
     Work {
         #[arg(long)]
         waits: PathBuf,
-        /// How many jobs run at once
-        #[arg(long, default_value_t = 1_000)]
-        concurrency: usize,
-        /// The default pause between two fetches instead of the shortest
-        #[arg(long)]
-        relaxed: bool,
     },
     /// Enqueues as fast as it goes; ends with a line `rate: <jobs a second>`
     Rush {
@@ -97,13 +93,7 @@ async fn main() -> Result<()> {
             PostgresMigrator::new(pool.clone()).migrate_up().await?;
             sqlx::raw_sql(include_str!("rows.sql")).execute(&pool).await?;
         }
-        How::Work { waits, concurrency, relaxed } => {
-            let mut queue = QueueConfig::new(concurrency);
-            if !relaxed {
-                queue = queue.with_fetch_cooldown(FETCH_COOLDOWN_MIN);
-            }
-            work(pool, queue, &waits).await?;
-        }
+        How::Work { waits } => work(pool, &waits).await?,
         How::Rush { callers, millis, with_row } => {
             let sender = Sender::new(pool)?;
             sender.all(with_row, callers, Duration::from_millis(200)).await?;
@@ -118,7 +108,7 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-async fn work(pool: PgPool, queue: QueueConfig, path: &PathBuf) -> Result<()> {
+async fn work(pool: PgPool, path: &Path) -> Result<()> {
     let waits = Arc::new(Mutex::new(Vec::new()));
     let noted = waits.clone();
     let mut workers = Workers::new();
@@ -131,13 +121,10 @@ async fn work(pool: PgPool, queue: QueueConfig, path: &PathBuf) -> Result<()> {
             Ok::<_, BoxError>(WorkOutcome::Complete)
         }
     })?;
-    let cooldown = queue.fetch_cooldown();
-    let mut builder = Client::builder(pool).workers(workers).queue("default", queue);
-    if let Some(cooldown) = cooldown {
-        // The client's own also keeps notifications apart.
-        builder = builder.fetch_cooldown(cooldown);
-    }
-    let client = builder.build()?;
+    // A queue without a pause of its own has its client's.
+    let queue = QueueConfig::new(JOBS_AT_ONCE);
+    let client =
+        Client::builder(pool).workers(workers).queue("default", queue).fetch_cooldown(FETCH_COOLDOWN_MIN).build()?;
     let mut run = client.start()?;
     run.wait_ready().await?;
     println!("ready");
@@ -155,7 +142,8 @@ struct Sender {
 
 impl Sender {
     fn new(pool: PgPool) -> Result<Self> {
-        let client = Client::builder(pool.clone()).build().context("a client that only inserts")?;
+        // Of a client that only inserts, this is the pause between two notifications of new jobs.
+        let client = Client::builder(pool.clone()).fetch_cooldown(FETCH_COOLDOWN_MIN).build()?;
         Ok(Self { client, pool })
     }
 
