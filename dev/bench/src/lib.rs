@@ -1,7 +1,8 @@
 //! Measures the product beside its peers and its limits, interleaved in one run on this machine.
 //!
-//! Owns the harness ([`stage`], [`program`], [`measure`], [`report`]) and what is measured
-//! ([`queue`]). Nothing depends on it. `bin/bench` builds and runs it.
+//! Owns the harness ([`stage`], [`program`], [`product`], [`http`], [`measure`], [`machine`], [`profile`], [`report`]) and what
+//! is measured, a module each ([`queue`], [`api`], [`growth`], [`sockets`], [`calendar`], [`payments`], [`staff`], [`sam`]).
+//! Nothing depends on it. `bin/bench` builds and runs it.
 
 use std::path::PathBuf;
 
@@ -27,14 +28,14 @@ pub mod stage;
 pub struct Plan {
     /// How often, contenders in turn.
     pub rounds: usize,
-    /// Only to see that everything runs.
+    /// Only to see that everything runs: fewer of what is measured, while most of what is stored before stays.
     pub quick: bool,
     /// Where the peers' programs are.
     pub peers: PathBuf,
 }
 
 impl Plan {
-    /// A tenth of some work when in a hurry.
+    /// Some work, a tenth of it when in a hurry.
     pub fn work(&self, amount: usize) -> usize {
         if self.quick { amount.div_ceil(10) } else { amount }
     }

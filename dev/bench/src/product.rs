@@ -44,7 +44,7 @@ impl Worker {
     pub async fn start(stage: &Stage, database_url: &str, settings: &[(&str, &str)]) -> Result<Self> {
         let mut command = command("humanchat-worker", stage, database_url)?;
         command.envs(settings.iter().copied());
-        Ok(Self { program: Program::start(command, &stage.folder().join("worker.log"), "working").await? })
+        Ok(Self { program: Program::start(command, &stage.folder().join("worker.log"), "\"working\"").await? })
     }
 }
 

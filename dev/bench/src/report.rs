@@ -65,7 +65,7 @@ fn row_markdown(row: &Row) -> String {
         Some((bound, verdict)) => (format!("{sign} {} {}", figure(bound), row.ours.unit), said(verdict)),
         None => (String::new(), ""),
     };
-    line(&mut text, &row.what, &row.ours, "**ours**", "", &target, verdict);
+    line(&mut text, &row.what, &row.ours, &format!("**{}**", row.ours.name), "", &target, verdict);
     for peer in &row.peers {
         let ratio = row.ours.over(peer);
         let ratio = format!("{} [{}–{}]", two(ratio.median()), two(ratio.min()), two(ratio.max()));
@@ -109,6 +109,11 @@ fn figure(value: f64) -> String {
         text.push(digit);
     }
     text
+}
+
+/// A round number in words.
+pub(crate) fn thousands(number: usize) -> String {
+    if number >= 1_000_000 { format!("{} million", number / 1_000_000) } else { format!("{} thousand", number / 1_000) }
 }
 
 fn two(value: f64) -> String {

@@ -17,7 +17,7 @@ use crate::{
     measure::{Better, Row, Series, Target, count, order},
     product::Api,
     profile::{self, Recording},
-    report::{Section, Table},
+    report::{Section, Table, thousands},
     say,
     stage::Stage,
 };
@@ -202,8 +202,4 @@ fn effort_rows(operation: Operation, ours: &[Outcome], limit: &[Outcome]) -> [Ro
         row("Postgres", peer(|outcome| outcome.postgres), |outcome| outcome.postgres),
         row("who asks", peer(|outcome| outcome.client), |outcome| outcome.client),
     ]
-}
-
-fn thousands(number: usize) -> String {
-    if number >= 1_000_000 { format!("{} million", number / 1_000_000) } else { format!("{} thousand", number / 1_000) }
 }

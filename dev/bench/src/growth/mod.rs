@@ -12,7 +12,7 @@ use self::{looks::Look, seed::Place};
 use crate::{
     Plan,
     measure::{Better, Row, Series, Target, count, median, order, percentile},
-    report::{Section, Table},
+    report::{Section, Table, thousands},
     say,
     stage::Stage,
 };
@@ -64,7 +64,10 @@ pub async fn run(stage: &Stage, plan: &Plan) -> Result<Section> {
         place.api.program.stop().await?;
         let read = scans::of_growing_tables(stage, &place.database).await?;
         for (table, rows) in &read {
-            say(&format!("growth: of {} messages, {rows} rows of {table} were read without an index", name(*size)));
+            say(&format!(
+                "growth: of {} messages, {rows} rows of {table} were read without an index",
+                thousands(*size)
+            ));
         }
         if *size >= LARGE {
             reads.push(rows_without_index(*size, &read));
@@ -82,7 +85,7 @@ pub async fn run(stage: &Stage, plan: &Plan) -> Result<Section> {
 fn rows_without_index(size: usize, read: &[(String, i64)]) -> Row {
     let rows: i64 = read.iter().map(|(_, rows)| rows).sum();
     Row {
-        what: format!("{} stored", name(size)),
+        what: format!("{} stored", thousands(size)),
         better: Better::Lower,
         ours: Series {
             name: "ours".to_owned(),
@@ -104,18 +107,14 @@ struct Waits {
 /// The larger places beside the smallest.
 fn rows(look: Look, sizes: &[usize], waits: &[Waits], figure: fn(&Waits) -> Vec<f64>, target: Option<f64>) -> Vec<Row> {
     let series = |name: &str, waits: &Waits| Series { name: name.to_owned(), unit: "ms", rounds: figure(waits) };
-    let smallest = name(sizes[0]);
+    let smallest = thousands(sizes[0]);
     let larger = sizes.iter().zip(waits).skip(1);
     let row = |(size, here): (&usize, &Waits)| Row {
-        what: format!("{}, {} stored", look.title(), name(*size)),
+        what: format!("{}, {} stored", look.title(), thousands(*size)),
         better: Better::Lower,
         ours: series("ours", here),
         peers: vec![series(&smallest, &waits[0])],
         targets: target.map(|ratio| Target::ratio(smallest.clone(), ratio)).into_iter().collect(),
     };
     larger.map(row).collect()
-}
-
-fn name(size: usize) -> String {
-    if size >= 1_000_000 { format!("{} million", size / 1_000_000) } else { format!("{} thousand", size / 1_000) }
 }

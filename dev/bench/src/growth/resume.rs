@@ -21,19 +21,8 @@ pub const MISSED: i64 = 100;
 /// # Errors
 /// When the socket is refused, or isn't told everything.
 pub async fn resume(place: &Place, target: &Target) -> Result<f64> {
-    let mut stream = TcpStream::connect(place.api.address).await?;
-    stream.set_nodelay(true)?;
     let token = &place.callers[target.caller].token;
-    let upgrade = format!(
-        "GET /ws?token={token} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
-         sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    );
-    stream.write_all(upgrade.as_bytes()).await?;
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(stream.read_u8().await?);
-    }
-    ensure!(head.starts_with(b"HTTP/1.1 101"), "not let in: {}", String::from_utf8_lossy(&head));
+    let mut stream = frames::open(place.api.address, &format!("/ws?token={token}")).await?;
     let mut frames = Frames::default();
     hear(&mut stream, &mut frames, r#"{"type":"ready""#, 1).await?;
     let after = target.size - MISSED;

@@ -1,7 +1,6 @@
 //! Webhooks: how many are taken a second, and how soon each while the provider can't be asked.
 
 use std::{
-    env,
     fmt::Write as _,
     sync::{
         Arc,
@@ -21,8 +20,7 @@ use super::SECRET;
 use crate::{
     Plan,
     measure::{Better, Row, Series, Target, count, percentile},
-    product::Api,
-    program::{self, Program},
+    product::{Api, Worker},
     report::Table,
     say,
     stage::Stage,
@@ -66,9 +64,9 @@ pub(super) async fn measure(stage: &Stage, plan: &Plan) -> Result<Table> {
         let millis = deliver(&api, &events, lasting, None).await?;
         rates.push(count(millis.len()) / lasting.as_secs_f64());
         busy.push(percentile(&millis, 0.99));
-        let worker = worker(stage, &url, &settings).await?;
+        let worker = Worker::start(stage, &url, &settings).await?;
         away.push(percentile(&deliver(&api, &events, lasting, Some(COME)).await?, 0.99));
-        worker.stop().await?;
+        worker.program.stop().await?;
         api.program.stop().await?;
         silence.abort();
         stage.drop_database(database).await?;
@@ -94,17 +92,8 @@ pub(super) async fn measure(stage: &Stage, plan: &Plan) -> Result<Table> {
     Ok(Table { title: "Webhooks".to_owned(), rows })
 }
 
-/// A worker with the default settings.
-async fn worker(stage: &Stage, database_url: &str, settings: &[(&str, &str)]) -> Result<Program> {
-    let mut command = program::command(env::current_exe()?.with_file_name("humanchat-worker"));
-    let path = env::var_os("PATH").unwrap_or_default();
-    command.env_clear().env("PATH", path).current_dir(stage.folder());
-    command.env("DATABASE_URL", database_url).env("REDIS_URL", stage.redis_url());
-    command.env("JWT_SECRET", "a secret of the benchmark, 32 bytes or more").envs(settings.iter().copied());
-    Program::start(command, &stage.folder().join("worker.log"), "\"working\"").await
-}
-
-/// Delivers events, each once, for a while: as fast as they are taken, or so many a second. Milliseconds of each.
+/// Delivers events, each once, for a while: as fast as they are taken, or so many a second. Milliseconds of each, from when
+/// it was due: what comes late because the one before took long waited all the same.
 async fn deliver(api: &Api, events: &Arc<AtomicUsize>, lasting: Duration, a_second: Option<usize>) -> Result<Vec<f64>> {
     let begin = Instant::now();
     let mut running = JoinSet::new();
@@ -116,13 +105,13 @@ async fn deliver(api: &Api, events: &Arc<AtomicUsize>, lasting: Duration, a_seco
             let mut due = begin + pause.unwrap_or_default().mul_f64(rand::random());
             while begin.elapsed() < lasting {
                 let request = event(events.fetch_add(1, Ordering::Relaxed))?;
-                if let Some(pause) = pause {
-                    tokio::time::sleep_until(due.into()).await;
-                    due += pause;
+                match pause {
+                    Some(_) => tokio::time::sleep_until(due.into()).await,
+                    None => due = Instant::now(),
                 }
-                let asked = Instant::now();
                 connection.exchange(&request).await?;
-                millis.push(asked.elapsed().as_secs_f64() * 1e3);
+                millis.push(due.elapsed().as_secs_f64() * 1e3);
+                due += pause.unwrap_or_default();
             }
             anyhow::Ok(millis)
         });

@@ -1,13 +1,45 @@
-//! The least of WebSocket (RFC 6455) that a listener needs: where frames begin, and how each begins.
+//! The least of WebSocket (RFC 6455) that a listener needs: getting in, where frames begin, and how each begins.
 //!
 //! Ten thousand listeners share the machine with the server they measure, so nothing is copied or decoded
 //! but a frame's first bytes.
+
+use std::net::SocketAddr;
+
+use anyhow::{Result, ensure};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+/// The handshake's key need not be secret or even differ.
+const UPGRADE: &str = "host: 127.0.0.1\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
+                       sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+/// An answer's head is never so long.
+const LONGEST_HEAD: usize = 4096;
 
 /// How much of a frame's payload is kept: enough to tell what it is.
 const KEPT: usize = 24;
 
 /// Instead of a length: it follows in two bytes.
 const LENGTH_FOLLOWS: u8 = 0x7e;
+
+/// Opens a socket.
+///
+/// # Errors
+/// When it is refused, with what was said.
+pub async fn open(address: SocketAddr, path: &str) -> Result<TcpStream> {
+    let mut stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    stream.write_all(format!("GET {path} HTTP/1.1\r\n{UPGRADE}").as_bytes()).await?;
+    // Byte by byte: what follows belongs to the frames.
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        ensure!(head.len() < LONGEST_HEAD, "no end of the head");
+        head.push(stream.read_u8().await?);
+    }
+    ensure!(head.starts_with(b"HTTP/1.1 101"), "not let in: {}", String::from_utf8_lossy(&head));
+    Ok(stream)
+}
 
 /// What a frame is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

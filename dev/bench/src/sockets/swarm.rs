@@ -25,9 +25,6 @@ use super::frames::{self, Frames, Kind};
 const AT_ONCE: usize = 64;
 /// How long anything may take before the measurement gives up.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// The handshake's key need not be secret or even differ.
-const UPGRADE: &str = "host: 127.0.0.1\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
-                       sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 /// How to get in, and what to make of what is heard.
 #[derive(Debug)]
@@ -152,12 +149,8 @@ impl Watch<'_> {
 /// Connects and says hello.
 async fn enter(protocol: Arc<Protocol>, number: usize) -> Result<(TcpStream, Frames)> {
     let entering = async {
-        let mut stream = TcpStream::connect(protocol.address).await?;
-        stream.set_nodelay(true)?;
         let path = &protocol.paths[number % protocol.paths.len()];
-        stream.write_all(format!("GET {path} HTTP/1.1\r\n{UPGRADE}").as_bytes()).await?;
-        let head = read_head(&mut stream).await?;
-        ensure!(head.starts_with("HTTP/1.1 101"), "not let in: {head}");
+        let mut stream = frames::open(protocol.address, path).await?;
         let mut frames = Frames::default();
         let mut waiting = protocol.hello.iter();
         let mut expected = waiting.next();
@@ -181,16 +174,6 @@ async fn enter(protocol: Arc<Protocol>, number: usize) -> Result<(TcpStream, Fra
         Ok((stream, frames))
     };
     timeout(PATIENCE, entering).await.context("it took too long")?.with_context(|| format!("listener {number}"))
-}
-
-/// Reads an answer's head, byte by byte: what follows belongs to the frames.
-async fn read_head(stream: &mut TcpStream) -> Result<String> {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        ensure!(head.len() < 4096, "no end of the head");
-        head.push(stream.read_u8().await?);
-    }
-    Ok(String::from_utf8_lossy(&head).into_owned())
 }
 
 async fn listen(stream: TcpStream, mut frames: Frames, protocol: Arc<Protocol>, tally: Arc<Tally>) -> Result<()> {

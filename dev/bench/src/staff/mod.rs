@@ -5,16 +5,13 @@ mod announcement;
 mod digests;
 mod looks;
 
-use std::env;
-
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use sqlx::{Connection as _, PgConnection};
 
 use crate::{
     Plan,
     measure::{Better, Row, Series, Target},
-    product::{Api, Person},
-    program::{self, Program},
+    product::{Api, Person, Worker},
     report::{Section, Table},
     say,
     stage::Stage,
@@ -37,10 +34,10 @@ pub async fn run(stage: &Stage, plan: &Plan) -> Result<Section> {
     stage.as_superuser(DATABASE, "vacuum analyze").await?;
     stage.settle().await?;
     let mut tables = vec![looks::measure(&api, &admin, plan).await?];
-    let worker = worker(stage, &url).await?;
+    let worker = Worker::start(stage, &url, &[]).await?;
     tables.push(announcement::measure(&api, &admin, plan).await?);
     tables.push(digests::measure(stage, &url, plan).await?);
-    worker.stop().await?;
+    worker.program.stop().await?;
     api.program.stop().await?;
     stage.drop_database(DATABASE).await?;
     Ok(Section { tables, notes: Vec::new() })
@@ -54,18 +51,6 @@ async fn seeded(api: &Api, url: &str) -> Result<Person> {
     sqlx::raw_sql(include_str!("seed.sql")).execute(&mut connection).await?;
     connection.close().await?;
     api.sign_in(ADMIN).await
-}
-
-/// One worker process, as production runs it.
-async fn worker(stage: &Stage, url: &str) -> Result<Program> {
-    let binary = env::current_exe()?.with_file_name("humanchat-worker");
-    ensure!(binary.exists(), "{} is not built: run bin/bench", binary.display());
-    let mut command = program::command(binary);
-    let path = env::var_os("PATH").unwrap_or_default();
-    command.env_clear().env("PATH", path).current_dir(stage.folder());
-    command.env("DATABASE_URL", url).env("REDIS_URL", stage.redis_url());
-    command.env("JWT_SECRET", "a secret of the benchmark, 32 bytes or more");
-    Program::start(command, &stage.folder().join("worker.log"), "working").await
 }
 
 /// A question that only we are asked.
