@@ -13,7 +13,7 @@ const CHECKS: usize = 15;
 async fn stripes_own_client_finds_what_it_expects() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance");
     if let Err(reason) = fetch_client(&folder).await {
-        assert!(env::var("NO_SKIPS").as_deref() != Ok("true"), "not to be skipped: {reason}");
+        assert!(env::var_os("NO_SKIPS").is_none_or(|value| value != "true"), "not to be skipped: {reason}");
         println!("SKIPPED: {reason}");
         return;
     }
