@@ -130,7 +130,8 @@ pub(in crate::sessions) async fn move_to(
 ) -> sqlx::Result<bool> {
     let done = sqlx::query!(
         "update sessions set start_time = $2, end_time = $3, cancellation_policy = $4, version = version + 1,
-                             hold_expires_at = least(hold_expires_at, $5), reminded_before = null, updated_at = $6
+                             hold_expires_at = case when hold_expires_at > $5 then $5 else hold_expires_at end,
+                             reminded_before = null, updated_at = $6
          where id = $1 and status = 'pending'",
         id.0,
         slot.start,
