@@ -72,9 +72,9 @@ async fn requests_sockets_connections_and_jobs_are_measured() {
 async fn what_an_operator_holds_up_is_not_late() {
     let clock = Clock::manual(noon());
     let api = api_on(&TestDatabase::create().await, clock.clone(), &[]).await;
+    let people = place(&api, &[]).await;
     api.anonymous(Method::POST, "/api/auth/magic-link", Some(json!({"email": "a@example.com"}))).await.ok(202);
     clock.advance(Duration::from_mins(5));
-    let people = place(&api, &[]).await;
     people[0].post("/api/admin/queues/mail/pause", json!({})).await.ok(200);
     for (series, value) in [
         (r#"humanchat_jobs{queue="mail",state="waiting"}"#, 1.0),

@@ -52,3 +52,47 @@ impl From<smtp::Error> for Undelivered {
         broken.map_or(Self::Incoherent, |error| Self::Unreachable(error.to_string()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lettre::{AsyncSmtpTransport, Tokio1Executor};
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    async fn greet(url: &str) -> Undelivered {
+        let smtp: AsyncSmtpTransport<Tokio1Executor> =
+            AsyncSmtpTransport::<Tokio1Executor>::from_url(url).unwrap().build();
+        smtp.test_connection().await.unwrap_err().into()
+    }
+
+    /// What becomes of somebody who is greeted so.
+    async fn greeted(greeting: &'static [u8]) -> Undelivered {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("smtp://{}", listener.local_addr().unwrap());
+        let server = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.write_all(greeting).await.unwrap();
+            drop(listener);
+            stream.read_to_end(&mut Vec::new()).await.ok();
+        };
+        tokio::join!(greet(&url), server).0
+    }
+
+    #[tokio::test]
+    async fn of_what_the_server_says_the_code_is_kept() {
+        assert_eq!(greeted(b"550 5.1.1 <casey@example.com>\r\n").await, Undelivered::Refused(550));
+        assert_eq!(greeted(b"451 4.2.1 <casey@example.com>\r\n").await, Undelivered::NotNow(451));
+        assert_eq!(greeted(b"535 5.7.8 casey@example.com\r\n").await, Undelivered::NotNow(535));
+        assert_eq!(greeted(b"casey@example.com is away\r\n").await, Undelivered::Incoherent);
+    }
+
+    #[tokio::test]
+    async fn why_it_cannot_be_reached_is_the_systems_word() {
+        let refused = Undelivered::Unreachable("Connection refused (os error 111)".to_owned());
+        assert_eq!(greet("smtp://127.0.0.1:1").await, refused);
+    }
+}

@@ -43,6 +43,8 @@ impl Outage {
 
 #[cfg(test)]
 mod tests {
+    use humanchat_jobs::{Job as _, auth::SendMagicLink};
+
     use super::*;
 
     #[test]
@@ -53,6 +55,14 @@ mod tests {
                 let pause = retry_after(attempt);
                 assert!(full / 2 <= pause && pause <= full, "attempt {attempt}: {pause}");
             }
+        }
+    }
+
+    #[test]
+    fn a_sign_in_link_runs_out_before_its_job_is_parked() {
+        for _ in 0..100 {
+            let pauses: TimeDelta = (1..SendMagicLink::MAX_ATTEMPTS).map(retry_after).sum();
+            assert!(pauses > TimeDelta::minutes(15), "{pauses}");
         }
     }
 

@@ -42,7 +42,7 @@ impl MailServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mails = Arc::new(Mutex::new(Vec::new()));
-        let refusals = Arc::new(Mutex::new(VecDeque::from_iter(refusals.iter().copied())));
+        let refusals = Arc::new(Mutex::new(refusals.iter().copied().collect::<VecDeque<_>>()));
         let kept = mails.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
