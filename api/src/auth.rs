@@ -60,6 +60,8 @@ struct LinkSent {
 }
 
 /// Have a sign-in link mailed.
+///
+/// The newest is good for 15 minutes. An address gets at most five in that time; the fifth then stays good.
 #[utoipa::path(post, path = "/api/auth/magic-link", tag = "Authentication", security(()), request_body = AskMagicLink,
     responses((status = 202, body = LinkSent)))]
 async fn ask_magic_link(State(app): State<App>, id: Id, Body(ask): Body<AskMagicLink>) -> Reply<LinkSent> {

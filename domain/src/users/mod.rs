@@ -30,8 +30,6 @@ use crate::{
 
 /// How long a presence PUT counts without a socket.
 const PRESENT_FOR: TimeDelta = TimeDelta::seconds(45);
-/// Of how many people who match the best are looked for: ranking one takes as long as finding it.
-const MOST_RANKED: i64 = 5_000;
 
 macro_rules! text_enum {
     ($($(#[doc = $doc:literal])* $name:ident { $($(#[doc = $variant_doc:literal])* $variant:ident),+ $(,)? })*) => {$(
@@ -278,7 +276,7 @@ pub async fn search(store: &Store, caller: UserId, search: &Search<'_>, window: 
             check_words(words)?;
             let mut snapshot = store.snapshot().await?;
             match tsquery(&mut snapshot, words).await? {
-                Some(query) => queries::search_words(&mut snapshot, &query, MOST_RANKED, search, range, now).await?,
+                Some(query) => queries::search_words(&mut snapshot, &query, search, range, now).await?,
                 None => Vec::new(),
             }
         }

@@ -179,11 +179,13 @@ pub(super) async fn tsquery(conn: &mut PgConnection, words: &Words<'_>) -> sqlx:
     .await
 }
 
-/// The best of the newest `most` people who match, best first.
+/// Of how many people who match the best are looked for: ranking one takes as long as finding it.
+const MOST_RANKED: i64 = 5_000;
+
+/// The best of the newest people who match, best first.
 pub(super) async fn search_words(
     conn: &mut PgConnection,
     query: &str,
-    most: i64,
     search: &Search<'_>,
     range: Range,
     now: DateTime<Utc>,
@@ -212,7 +214,7 @@ pub(super) async fn search_words(
            from hits where $6::real is null or (rank, id) < ($6, $7)
            order by rank desc, id desc limit $9"#,
         query,
-        most,
+        MOST_RANKED,
         search.conversation_type as Option<ConversationType>,
         search.online,
         now,
