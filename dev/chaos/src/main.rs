@@ -31,7 +31,7 @@ use database::Sabotage;
 use deploys::Deploys;
 use history::History;
 use nemesis::Nemesis;
-use stage::Stage;
+use stage::{Program, Stage};
 use tables::Tables;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;

@@ -33,7 +33,7 @@ use crate::{
     sessions::{self, Session},
     text::{Lookup, Timestamp},
     tx::Tx,
-    users::{ConversationType, DisplayMode, text_enum},
+    users::{self, ConversationType, DisplayMode, text_enum},
 };
 
 text_enum! {

@@ -4,7 +4,7 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use std::collections::HashMap;
+use std::{collections::HashMap, path::Path};
 
 use url::Url;
 use uuid::Uuid;
@@ -13,7 +13,7 @@ use crate::{Store, clock::Clock, config::Settings};
 
 const TEMPLATE: &str = "humanchat_template";
 
-/// A database of a test's own. It ends with the throw-away cluster.
+/// A database of a test's own. It is dropped after the test's process has ended, or with the throw-away cluster.
 #[derive(Debug, Clone)]
 pub struct TestDatabase {
     url: Url,
@@ -34,8 +34,9 @@ impl TestDatabase {
     pub async fn create() -> Self {
         let admin = env("TEST_DATABASE_URL").expect("TEST_DATABASE_URL is not set: run tests with bin/test");
         let mut url = Url::parse(&admin).expect("TEST_DATABASE_URL is a URL");
-        let name = format!("test_{}", Uuid::now_v7().simple());
+        let name = format!("test_{}_{}", std::process::id(), Uuid::now_v7().simple());
         let mut connection = PgConnection::connect(&admin).await.expect("the throw-away cluster answers");
+        drop_left(&mut connection).await.expect("databases can be listed");
         let statement = format!("create database {name} template {TEMPLATE} strategy file_copy");
         sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await.expect("a database can be created");
         url.set_path(&name);
@@ -70,6 +71,24 @@ impl TestDatabase {
     pub fn store(&self, clock: Clock) -> Store {
         self.store_with(clock, &[])
     }
+}
+
+/// Drops two databases that ended processes left, lest hundreds of tests fill a small disk.
+async fn drop_left(connection: &mut PgConnection) -> sqlx::Result<()> {
+    let processes = Path::new("/proc");
+    if !processes.join("self").exists() {
+        return Ok(());
+    }
+    let all: Vec<String> = sqlx::query_scalar(r"select datname from pg_database where datname like 'test\_%' order by oid")
+        .fetch_all(&mut *connection)
+        .await?;
+    let owner = |name: &str| name.split('_').nth(1).map(|process| processes.join(process));
+    for left in all.iter().filter(|name| owner(name).is_some_and(|process| !process.exists())).take(2) {
+        let statement = format!("drop database {left} with (force)");
+        // Another test may be dropping it too.
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *connection).await.ok();
+    }
+    Ok(())
 }
 
 /// Where the throw-away Redis is, if there is one.
