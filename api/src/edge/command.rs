@@ -103,6 +103,7 @@ impl<T> Command<T> {
 }
 
 /// Where a deed in two steps is.
+#[expect(clippy::large_enum_variant, reason = "it is taken apart where it is made")]
 pub(crate) enum Steps {
     /// At its beginning.
     First(Work),

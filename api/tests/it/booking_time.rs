@@ -100,7 +100,7 @@ async fn a_session_begins_early_only_where_its_guest_is_ready() {
     let ago = 15 * MINUTE + Duration::from_millis(1);
     api.advance(ago);
     begin().await.refused(409, "invalid_transition");
-    api.advance(just_before(22 * HOUR - 15 * MINUTE - ago));
+    api.advance(just_before((21 * HOUR + 45 * MINUTE).saturating_sub(ago)));
     begin().await.refused(409, "invalid_transition");
     api.advance(Duration::from_millis(1));
     begin().await.ok(200);
@@ -129,7 +129,7 @@ async fn who_gives_up_on_a_late_host_owes_nothing() {
     for (host_came, owed) in [(false, 0), (true, 5000)] {
         let api = api().await;
         let ([guest, host, _], session) = paid(&api, TEN).await;
-        api.advance(22 * HOUR - 4 * MINUTE);
+        api.advance(21 * HOUR + 56 * MINUTE);
         if host_came {
             host.appear().await;
         }

@@ -47,6 +47,7 @@ pub struct Reply {
 const AT_WORK: TimeDelta = TimeDelta::seconds(20);
 
 /// How a request with a key begins.
+#[expect(clippy::large_enum_variant, reason = "it is taken apart where it is made")]
 #[derive(Debug)]
 pub enum Begun {
     /// It is the first: do it in this unit of work, then [`remember`].

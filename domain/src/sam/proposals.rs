@@ -92,6 +92,7 @@ pub struct DecidedAction {
 
 /// A decision, and what came of it.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DecidedProposal)]
 pub struct Decided {
     /// The proposal.
     pub action: DecidedAction,

@@ -121,12 +121,11 @@ pub async fn book(tx: &mut Tx, guest: UserId, booking: &Valid<Booking>) -> Resul
     queries::engage(tx.conn(), id, [(host, slot.stretched(buffer)), (guest, slot)], false).await?;
     super::link(tx, conversation_id, id, guest).await?;
     let session = load(tx, id).await?;
-    match hold_expires_at {
-        Some(at) => tx.enqueue_at(&ReleaseHold { session_id: id }, at)?,
-        None => {
-            notices::booked(tx, &session).await?;
-            look_after(tx, &session)?;
-        }
+    if let Some(at) = hold_expires_at {
+        tx.enqueue_at(&ReleaseHold { session_id: id }, at)?;
+    } else {
+        notices::booked(tx, &session).await?;
+        look_after(tx, &session)?;
     }
     tell_new(tx, &session);
     let payment = payments::begin(tx, id).await?;

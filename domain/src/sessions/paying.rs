@@ -53,5 +53,5 @@ pub(crate) async fn talks(tx: &mut Tx, id: SessionId) -> Result<Vec<Span>> {
     if session.started_at.is_none() {
         return Ok(Vec::new());
     }
-    Ok(attendance(tx, &session).await?.together())
+    Ok(attendance::attendance(tx, &session).await?.together())
 }

@@ -79,9 +79,10 @@ async fn drop_left(connection: &mut PgConnection) -> sqlx::Result<()> {
     if !processes.join("self").exists() {
         return Ok(());
     }
-    let all: Vec<String> = sqlx::query_scalar(r"select datname from pg_database where datname like 'test\_%' order by oid")
-        .fetch_all(&mut *connection)
-        .await?;
+    let all: Vec<String> =
+        sqlx::query_scalar(r"select datname from pg_database where datname like 'test\_%' order by oid")
+            .fetch_all(&mut *connection)
+            .await?;
     let owner = |name: &str| name.split('_').nth(1).map(|process| processes.join(process));
     for left in all.iter().filter(|name| owner(name).is_some_and(|process| !process.exists())).take(2) {
         let statement = format!("drop database {left} with (force)");
