@@ -36,6 +36,26 @@ impl utoipa::PartialSchema for Timestamp {
 
 impl utoipa::ToSchema for Timestamp {}
 
+/// An enum whose values are words, in JSON and in the database, each with its meaning in the document of the routes.
+macro_rules! text_enum {
+    ($($(#[doc = $doc:literal])* $name:ident { $($(#[doc = $variant_doc:literal])* $variant:ident),+ $(,)? })*) => {$(
+        $(#[doc = $doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, sqlx::Type)]
+        #[serde(rename_all = "snake_case")]
+        #[sqlx(type_name = "text", rename_all = "snake_case")]
+        pub enum $name { $($(#[doc = $variant_doc])* $variant),+ }
+
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+                $crate::text::words(concat!($($doc),*), [$((Self::$variant, concat!($($variant_doc),*))),+])
+            }
+        }
+
+        impl utoipa::ToSchema for $name {}
+    )*};
+}
+pub(crate) use text_enum;
+
 /// How a word out of a few is described: what it is for, and what each of them means.
 pub(crate) fn words<T: Serialize, const N: usize>(
     purpose: &str,

@@ -21,9 +21,8 @@ use crate::{
     event::{Channel, Event},
     id::{AnnouncementId, UserId},
     notifications::{self, Circular, Notification, NotificationKind},
-    text::{Timestamp, moment, rules},
+    text::{Timestamp, moment, rules, text_enum},
     tx::Tx,
-    users::text_enum,
 };
 
 text_enum! {

@@ -11,9 +11,8 @@ use crate::{
     cursor::{Page, Scope, Window, cut},
     error::Result,
     id::{AuditEntryId, UserId},
-    text::Timestamp,
+    text::{Timestamp, text_enum},
     tx::Tx,
-    users::text_enum,
 };
 
 text_enum! {

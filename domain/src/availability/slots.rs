@@ -15,11 +15,10 @@ use std::{
 
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Offset, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
-use serde::Serialize;
 use sqlx::postgres::types::PgRange;
-use utoipa::ToSchema;
 
 use super::rules::{DayMinute, Rules};
+use crate::text::text_enum;
 
 /// A stretch of time, without its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,20 +57,20 @@ pub(super) struct Agenda {
     pub bookings: Vec<DateTime<Utc>>,
 }
 
-/// Why a slot that the windows have is not offered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Missing {
-    /// It is over, or closer than the minimum notice.
-    TooSoon,
-    /// It is past the horizon.
-    TooFar,
-    /// The window closes before it ends.
-    TooShort,
-    /// A session, with the buffer between the two, is there, or somebody is offered the time.
-    Busy,
-    /// The date has as many bookings as it may.
-    DailyCap,
+text_enum! {
+    /// Why a slot that the windows have is not offered.
+    Missing {
+        /// It is over, or closer than the minimum notice.
+        TooSoon,
+        /// It is past the horizon.
+        TooFar,
+        /// The window closes before it ends.
+        TooShort,
+        /// A session, with the buffer between the two, is there, or somebody is offered the time.
+        Busy,
+        /// The date has as many bookings as it may.
+        DailyCap,
+    }
 }
 
 /// Every slot the windows have, in order, with the reason if it isn't offered.

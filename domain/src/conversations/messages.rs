@@ -14,9 +14,8 @@ use crate::{
     id::{ConversationId, UserId},
     notifications::{self, Notice, NotificationKind},
     sam,
-    text::rules,
+    text::{rules, text_enum},
     tx::Tx,
-    users::text_enum,
 };
 
 text_enum! {

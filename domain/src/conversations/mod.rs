@@ -20,9 +20,9 @@ use crate::{
     event::{Channel, Event},
     id::{ConversationId, SessionId, UserId},
     notifications,
-    text::{Lookup, Timestamp, rules},
+    text::{Lookup, Timestamp, rules, text_enum},
     tx::Tx,
-    users::{self, User, text_enum},
+    users::{self, User},
 };
 
 text_enum! {

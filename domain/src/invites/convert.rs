@@ -17,9 +17,9 @@ use crate::{
     payments::{self, Payment},
     requests::{self, Request},
     sessions::{self, Booked, Booking, Session},
-    text::{Moment, rules},
+    text::{Moment, rules, text_enum},
     tx::Tx,
-    users::{self, text_enum},
+    users,
 };
 
 /// What a request says where its sender says nothing.

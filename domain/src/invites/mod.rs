@@ -31,9 +31,9 @@ use crate::{
     id::{ConversationId, InviteId, RequestId, SessionId, UserId},
     payments::{self, Payment},
     sessions::{self, Session},
-    text::{Lookup, Timestamp},
+    text::{Lookup, Timestamp, text_enum},
     tx::Tx,
-    users::{self, ConversationType, DisplayMode, text_enum},
+    users::{self, ConversationType, DisplayMode},
 };
 
 text_enum! {

@@ -26,7 +26,7 @@ mod stripe;
 mod webhooks;
 
 use secrecy::ExposeSecret;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 pub use accounts::{AccountStatus, Onboarding, PayoutAccount, account, onboard};
@@ -58,9 +58,8 @@ use crate::{
     auth::Role,
     error::{Error, Refusal, Result},
     id::{PaymentCallId, PaymentId, SessionId, UserId},
-    text::Timestamp,
+    text::{Timestamp, text_enum},
     tx::Tx,
-    users::text_enum,
 };
 use calls::Seen;
 

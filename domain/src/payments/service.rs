@@ -1,7 +1,7 @@
 //! Payments for sessions: the guest's card is authorised before, what is owed is taken after.
 
 use garde::Validate;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{
@@ -15,9 +15,9 @@ use crate::{
     id::{PaymentId, SessionId, UserId},
     money::amount_text,
     sessions::{self, SessionStatus, SessionType},
-    text::Lookup,
+    text::{Lookup, text_enum},
     tx::Tx,
-    users::{ConversationType, text_enum},
+    users::ConversationType,
 };
 
 text_enum! {

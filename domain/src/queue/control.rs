@@ -14,9 +14,8 @@ use crate::{
     cursor::{Page, Scope, Window, cut},
     error::{Error, Refusal, Result},
     id::{JobId, UserId},
-    text::Timestamp,
+    text::{Timestamp, text_enum},
     tx::Tx,
-    users::text_enum,
 };
 
 text_enum! {

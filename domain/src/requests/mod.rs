@@ -22,9 +22,9 @@ use crate::{
     error::{Error, Refusal, Result},
     event::{Channel, Event},
     id::{ConversationId, RequestId, UserId},
-    text::{Lookup, Timestamp, rules},
+    text::{Lookup, Timestamp, rules, text_enum},
     tx::Tx,
-    users::{self, text_enum},
+    users,
 };
 
 /// How long a decided request stays in the inbox.

@@ -9,8 +9,8 @@ use crate::{
     availability::Span,
     id::{ActionId, UserId},
     money::Price,
-    text::Timestamp,
-    users::{User, text_enum},
+    text::{Timestamp, text_enum},
+    users::User,
 };
 
 text_enum! {

@@ -44,9 +44,8 @@ use crate::{
     conversations::{self, Message, NewMessage},
     error::{Refusal, Result},
     id::{ConversationId, RunId, UserId},
-    text::rules,
+    text::{rules, text_enum},
     tx::Tx,
-    users::text_enum,
 };
 
 text_enum! {

@@ -21,9 +21,9 @@ use crate::{
     money::Price,
     requests::{self, NewRequest},
     sessions::{self, Booking},
-    text::{Lookup, Moment, Timestamp},
+    text::{Lookup, Moment, Timestamp, text_enum},
     tx::Tx,
-    users::{self, ProfileChange, text_enum},
+    users::{self, ProfileChange},
 };
 
 /// How long a proposal waits.

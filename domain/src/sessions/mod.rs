@@ -48,9 +48,9 @@ use crate::{
     id::{ConversationId, SessionId, UserId},
     money::Price,
     payments::PaymentState,
-    text::{Timestamp, moment},
+    text::{Timestamp, moment, text_enum},
     tx::Tx,
-    users::{self, ConversationType, text_enum},
+    users::{self, ConversationType},
 };
 
 text_enum! {

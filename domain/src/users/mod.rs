@@ -24,31 +24,12 @@ use crate::{
     id::UserId,
     money::Price,
     sessions::CancellationPolicy,
-    text::Timestamp,
+    text::{Timestamp, text_enum},
     tx::Tx,
 };
 
 /// How long a presence PUT counts without a socket.
 const PRESENT_FOR: TimeDelta = TimeDelta::seconds(45);
-
-macro_rules! text_enum {
-    ($($(#[doc = $doc:literal])* $name:ident { $($(#[doc = $variant_doc:literal])* $variant:ident),+ $(,)? })*) => {$(
-        $(#[doc = $doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
-        #[serde(rename_all = "snake_case")]
-        #[sqlx(type_name = "text", rename_all = "snake_case")]
-        pub enum $name { $($(#[doc = $variant_doc])* $variant),+ }
-
-        impl utoipa::PartialSchema for $name {
-            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-                $crate::text::words(concat!($($doc),*), [$((Self::$variant, concat!($($variant_doc),*))),+])
-            }
-        }
-
-        impl utoipa::ToSchema for $name {}
-    )*};
-}
-pub(crate) use text_enum;
 
 text_enum! {
     /// What talking with somebody costs.

@@ -15,9 +15,8 @@ use crate::{
     error::{Refusal, Result},
     id::{RequestId, RequestedPersonId, UserId},
     requests::{self, Request},
-    text::{Timestamp, check_line},
+    text::{Timestamp, check_line, text_enum},
     tx::Tx,
-    users::text_enum,
 };
 
 /// How long a name may be.

@@ -17,8 +17,8 @@ use crate::{
     Store,
     error::{Refusal, Result},
     id::UserId,
+    text::text_enum,
     tx::Tx,
-    users::text_enum,
 };
 
 text_enum! {

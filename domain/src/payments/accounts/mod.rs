@@ -3,7 +3,7 @@
 
 mod queries;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
@@ -14,7 +14,7 @@ use crate::{
     Store,
     error::{Refusal, Result},
     id::UserId,
-    users::text_enum,
+    text::text_enum,
 };
 
 text_enum! {

@@ -9,7 +9,6 @@ mod send;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use humanchat_jobs::payments::MakePaymentCall;
-use serde::{Deserialize, Serialize};
 
 use super::{
     Payment, PaymentKind, accounts, load, observe,
@@ -21,8 +20,8 @@ use crate::{
     Store,
     error::{Error, Refusal, Result},
     id::{PaymentCallId, PaymentId},
+    text::text_enum,
     tx::Tx,
-    users::text_enum,
 };
 use send::{current, look_up, send};
 

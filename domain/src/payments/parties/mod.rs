@@ -8,7 +8,6 @@
 mod queries;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
@@ -19,7 +18,7 @@ use crate::{
     Store,
     error::{Refusal, Result},
     id::UserId,
-    users::text_enum,
+    text::text_enum,
 };
 
 /// How long until it is looked again whether a payment still needs the card of somebody who left.

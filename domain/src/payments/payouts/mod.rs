@@ -8,7 +8,6 @@ mod queries;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use humanchat_jobs::payments::SyncPayment;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
@@ -18,13 +17,7 @@ use super::{
     queries::open_call_of,
     stripe::{Dispute, Transfer},
 };
-use crate::{
-    Store,
-    error::Result,
-    id::PaymentId,
-    tx::Tx,
-    users::{ConversationType, text_enum},
-};
+use crate::{Store, error::Result, id::PaymentId, text::text_enum, tx::Tx, users::ConversationType};
 
 text_enum! {
     /// What the payer's bank says of a payment.
