@@ -19,6 +19,7 @@ use uuid::Uuid;
 use crate::{
     error::{Error, Refusal, Result},
     id::{LoginId, UserId},
+    text::text_enum,
 };
 
 const ISSUER: &str = "humanchat";
@@ -31,17 +32,16 @@ const TICKET_PROOF: usize = 16;
 /// How many bytes a socket ticket has: a user's id, 256 random bits, and the proof.
 const TICKET: usize = 16 + 32 + TICKET_PROOF;
 
-/// What somebody may do beyond their own affairs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-#[sqlx(type_name = "text", rename_all = "snake_case")]
-pub enum Role {
-    /// Nothing.
-    User,
-    /// Looks after members.
-    Manager,
-    /// Runs the place.
-    Admin,
+text_enum! {
+    /// What somebody may do beyond their own affairs.
+    Role {
+        /// Nothing.
+        User,
+        /// Looks after members.
+        Manager,
+        /// Runs the place.
+        Admin,
+    }
 }
 
 /// A verified access token. Whether its login still lives is another question.

@@ -11,7 +11,7 @@ mod queries;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use humanchat_jobs::notifications::MailNotification;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
@@ -26,37 +26,36 @@ use crate::{
     error::Result,
     event::{Channel, Event},
     id::{ConversationId, NotificationId, UserId},
-    text::Timestamp,
+    text::{Timestamp, text_enum},
     tx::Tx,
 };
 
-/// What a notification is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type, ToSchema)]
-#[serde(rename_all = "snake_case")]
-#[sqlx(type_name = "text", rename_all = "snake_case")]
-pub enum NotificationKind {
-    /// Somebody wants to talk now.
-    Invite,
-    /// An invite of the user's got its outcome.
-    InviteAnswered,
-    /// Somebody asks to talk.
-    Request,
-    /// A request of the user's was decided.
-    RequestDecided,
-    /// Somebody wrote while the user was away, or for the first time.
-    Message,
-    /// A session was agreed.
-    SessionBooked,
-    /// A session has another time.
-    SessionChanged,
-    /// A session was called off.
-    SessionCancelled,
-    /// A session begins soon.
-    SessionReminder,
-    /// Money moved.
-    Payment,
-    /// Staff have something to say.
-    Announcement,
+text_enum! {
+    /// What a notification is about.
+    NotificationKind {
+        /// Somebody wants to talk now.
+        Invite,
+        /// An invite of the user's got its outcome.
+        InviteAnswered,
+        /// Somebody asks to talk.
+        Request,
+        /// A request of the user's was decided.
+        RequestDecided,
+        /// Somebody wrote while the user was away, or for the first time.
+        Message,
+        /// A session was agreed.
+        SessionBooked,
+        /// A session has another time.
+        SessionChanged,
+        /// A session was called off.
+        SessionCancelled,
+        /// A session begins soon.
+        SessionReminder,
+        /// Money moved.
+        Payment,
+        /// Staff have something to say.
+        Announcement,
+    }
 }
 
 impl NotificationKind {
