@@ -2,6 +2,8 @@
 //!
 //! [`router`] is the whole application; [`server`] puts it on a port.
 
+use std::{ops::Deref, sync::Arc};
+
 use axum::{
     Router,
     body::Bytes,
@@ -16,6 +18,7 @@ use axum::{
 };
 use humanchat_domain::Store;
 use metrics_exporter_prometheus::PrometheusHandle;
+use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::{OpenApi, openapi};
 use utoipa_axum::router::OpenApiRouter;
@@ -57,9 +60,21 @@ use edge::{
 };
 use recent::Recent;
 
-/// What handlers work with.
+/// What handlers work with. Every layer around a route clones it for each request, so that is cheap.
 #[derive(Debug, Clone)]
-pub struct App {
+pub struct App(Arc<Parts>);
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+/// What an [`App`] consists of.
+#[derive(Debug)]
+pub struct Parts {
     pub(crate) store: Store,
     pub(crate) hub: realtime::Hub,
     pub(crate) authorities: Authorities,
@@ -87,7 +102,7 @@ impl App {
     /// When the bus can't be listened to, or nothing can be measured.
     pub fn start_with(store: Store, limits: SocketLimits) -> anyhow::Result<Self> {
         tokio::task::spawn_blocking(humanchat_domain::auth::warm_up);
-        Ok(Self {
+        Ok(Self(Arc::new(Parts {
             hub: realtime::Hub::start(store.clone(), limits)?,
             authorities: Authorities::start(store.clone()),
             recorder: metrics::recorder()?,
@@ -97,7 +112,7 @@ impl App {
             queue_lag: Recent::default(),
             measured: Recent::default(),
             store,
-        })
+        })))
     }
 
     /// Closes all sockets and tells others that their users are gone.
@@ -176,6 +191,16 @@ pub fn router(app: App) -> anyhow::Result<Router> {
     let admit = middleware::from_fn_with_state(app.admissions.clone(), admission::admit);
     let (paths, document) = features().layer(admit).merge(others()).split_for_parts();
     let document = docs::complete(document);
+    let settings = app.store.settings();
+    // Outermost first. As one layer, for each that a router is given is a box of its own, cloned with every request.
+    let around = ServiceBuilder::new()
+        .layer(middleware::from_fn(layers::identify))
+        .layer(middleware::from_fn_with_state(browsers::Secure::new(settings), browsers::harden))
+        .layer(middleware::from_fn_with_state(browsers::allowances(settings), browsers::cors))
+        .layer(middleware::from_fn(layers::refuse_faulty))
+        .layer(CatchPanicLayer::custom(layers::on_panic))
+        .layer(middleware::from_fn(layers::detach))
+        .layer(DefaultBodyLimit::max(MAX_BODY));
     let routes = paths
         .merge(pages::routes(app.store.settings()))
         .merge(web::routes())
@@ -187,13 +212,7 @@ pub fn router(app: App) -> anyhow::Result<Router> {
             ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this route does not take this method")
                 .into_response()
         })
-        .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(middleware::from_fn(layers::detach))
-        .layer(CatchPanicLayer::custom(layers::on_panic))
-        .layer(middleware::from_fn(layers::refuse_faulty))
-        .layer(middleware::from_fn_with_state(browsers::allowances(app.store.settings()), browsers::cors))
-        .layer(middleware::from_fn_with_state(browsers::Secure::new(app.store.settings()), browsers::harden))
-        .layer(middleware::from_fn(layers::identify))
+        .layer(around)
         .with_state(app);
     Ok(routes)
 }
