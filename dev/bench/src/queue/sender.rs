@@ -256,14 +256,21 @@ async fn add_job<J: Job>(conn: &mut PgConnection, job: &J) -> Result<()> {
     Ok(())
 }
 
+/// What the product does for a magic link before it asks for the job.
 async fn insert_row(conn: &mut PgConnection) -> Result<Uuid> {
+    let email = address();
+    sqlx::query("select pg_advisory_xact_lock(hashtextextended('humanchat:link:' || $1, 0)) is null")
+        .bind(&email)
+        .execute(&mut *conn)
+        .await?;
     let id = Uuid::now_v7();
     sqlx::query(
         "insert into magic_links (id, email, created_at, expires_at)
-         values ($1, $2, now(), now() + interval '15 minutes')",
+         select $1, $2, now(), now() + interval '15 minutes'
+         where (select count(*) from magic_links where email = $2 and expires_at > now()) < 5",
     )
     .bind(id)
-    .bind(address())
+    .bind(email)
     .execute(conn)
     .await?;
     Ok(id)
