@@ -140,6 +140,8 @@ impl Row {
 /// Asks as all whom the row refuses: nothing may change, and what isn't theirs looks like what isn't there.
 async fn ask_in_vain(scene: &Scene<'_>, operation: &Operation, row: &Row) -> Vec<String> {
     let store = &scene.till.api.store;
+    // What the provider tells of the scene's payments changes something too.
+    scene.till.hear().await;
     let before = contents(store).await;
     let mut complaints = Vec::new();
     for role in (0..ROLES.len()).filter(|role| row.refuses(*role)) {
@@ -209,6 +211,7 @@ async fn ask_twice(till: &Till, row: &Row, role: usize) -> Option<String> {
         (answer, is_replayed)
     };
     let (first, first_replayed) = ask().await;
+    till.hear().await;
     let before = contents(&till.api.store).await;
     let (again, again_replayed) = ask().await;
     let after = contents(&till.api.store).await;
