@@ -69,7 +69,8 @@ async fn workers_go_on_by_themselves_when_postgres_is_back() {
     // The real durations.
     let mut worker = Worker::start(&queue.url, &program("examples/probe_worker"), &[]).await;
     for crash in [false, true] {
-        let slow = queue.enqueue(&Sleep { millis: 4_000 }).await;
+        // Longer than a busy machine takes to recover a database: the job notes its end there.
+        let slow = queue.enqueue(&Sleep { millis: 8_000 }).await;
         queue.records(slow, "begin", 1).await;
         if crash {
             server.kill().unwrap();
