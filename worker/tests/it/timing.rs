@@ -36,7 +36,7 @@ async fn due_jobs_start_on_time_and_never_early() {
     let delays = delays(&queue).await;
     assert!(delays[0] >= 0.0, "{delays:?}");
     // 99 of 100 on an idle machine, which the benchmark proves; this one may be busy.
-    assert!(delays[50] < 100.0, "{delays:?}");
+    assert!(delays[90] < 100.0, "{delays:?}");
 }
 
 #[tokio::test]
