@@ -13,6 +13,7 @@ mod booking;
 mod booking_herd;
 mod booking_races;
 mod booking_time;
+mod booking_told;
 mod bounds;
 mod browsers;
 mod connect;
