@@ -22,6 +22,8 @@ pub mod sam;
 pub mod sockets;
 pub mod staff;
 pub mod stage;
+#[cfg(test)]
+mod statements;
 
 /// How much to measure.
 #[derive(Debug, Clone)]

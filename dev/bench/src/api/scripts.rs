@@ -71,21 +71,8 @@ fn payload() -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::Path};
-
     use super::*;
-
-    /// Every statement that the product's query macros know, in one line each.
-    fn products_statements() -> Vec<String> {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.sqlx");
-        let files = fs::read_dir(folder).unwrap().map(|entry| fs::read(entry.unwrap().path()).unwrap());
-        let queries = files.map(|file| serde_json::from_slice::<serde_json::Value>(&file).unwrap());
-        queries.map(|query| one_line(query["query"].as_str().unwrap())).collect()
-    }
-
-    fn one_line(sql: &str) -> String {
-        sql.split_whitespace().collect::<Vec<_>>().join(" ").replace("( ", "(").replace(" )", ")")
-    }
+    use crate::statements::{one_line, products_statements};
 
     /// The script's statements, without what it does to choose.
     fn statements(script: &str) -> Vec<String> {

@@ -4,6 +4,7 @@ pub mod contender;
 mod drain;
 mod enqueue;
 mod latency;
+mod queries;
 pub mod raw;
 pub mod scaling;
 pub mod sender;

@@ -21,9 +21,9 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
 };
-use uuid::Uuid;
 
 use super::{
+    queries::insert_row,
     raw,
     stamp::{Nothing, Stamp},
 };
@@ -222,7 +222,7 @@ async fn bare(conn: &mut PgConnection, what: What, stamp: &Stamp) -> Result<()> 
     let mut tx = conn.begin().await?;
     match what {
         What::Alone | What::WithRow => {
-            let magic_link_id = insert_row(&mut tx).await?;
+            let magic_link_id = insert_row(&mut tx, &address()).await?;
             raw::insert(&mut tx, &SendMagicLink { magic_link_id: MagicLinkId(magic_link_id) }).await?;
         }
         What::Stamped => raw::insert(&mut tx, stamp).await?,
@@ -239,7 +239,7 @@ async fn graphile(conn: &mut PgConnection, what: What, stamp: &Stamp) -> Result<
     let mut tx = conn.begin().await?;
     match what {
         What::Alone | What::WithRow => {
-            let magic_link_id = insert_row(&mut tx).await?;
+            let magic_link_id = insert_row(&mut tx, &address()).await?;
             add_job(&mut tx, &SendMagicLink { magic_link_id: MagicLinkId(magic_link_id) }).await?;
         }
         What::Stamped => add_job(&mut tx, stamp).await?,
@@ -254,26 +254,6 @@ async fn add_job<J: Job>(conn: &mut PgConnection, job: &J) -> Result<()> {
         .execute(conn)
         .await?;
     Ok(())
-}
-
-/// What the product does for a magic link before it asks for the job.
-async fn insert_row(conn: &mut PgConnection) -> Result<Uuid> {
-    let email = address();
-    sqlx::query("select pg_advisory_xact_lock(hashtextextended('humanchat:link:' || $1, 0)) is null")
-        .bind(&email)
-        .execute(&mut *conn)
-        .await?;
-    let id = Uuid::now_v7();
-    sqlx::query(
-        "insert into magic_links (id, email, created_at, expires_at)
-         select $1, $2, now(), now() + interval '15 minutes'
-         where (select count(*) from magic_links where email = $2 and expires_at > now()) < 5",
-    )
-    .bind(id)
-    .bind(email)
-    .execute(conn)
-    .await?;
-    Ok(id)
 }
 
 fn address() -> String {

@@ -184,20 +184,9 @@ impl Sender {
     async fn send_with_row(&self) -> Result<()> {
         let mut tx = self.pool.begin().await?;
         let email = format!("{:016x}@example.com", rand::random::<u64>());
-        sqlx::query("select pg_advisory_xact_lock(hashtextextended('humanchat:link:' || $1, 0)) is null")
-            .bind(&email)
-            .execute(&mut *tx)
-            .await?;
+        sqlx::query(include_str!("lock_address.sql")).bind(&email).execute(&mut *tx).await?;
         let id = Uuid::now_v7();
-        sqlx::query(
-            "insert into magic_links (id, email, created_at, expires_at)
-             select $1::text::uuid, $2, now(), now() + interval '15 minutes'
-             where (select count(*) from magic_links where email = $2 and expires_at > now()) < 5",
-        )
-        .bind(id.to_string())
-        .bind(email)
-        .execute(&mut *tx)
-        .await?;
+        sqlx::query(include_str!("insert_link.sql")).bind(id.to_string()).bind(email).execute(&mut *tx).await?;
         self.client.insert(SendMagicLink { magic_link_id: id.to_string() }).tx(&mut tx).await?;
         Ok(tx.commit().await?)
     }
